@@ -10,6 +10,9 @@ SIGNAL: Final = "signal"
 # How people are called.
 SEVERITY: Final = "severity"
 OWNER: Final = "owner"
+# Marks the alerts that tell of a dead target: they silence its symptoms.
+KIND: Final = "kind"
+KIND_DOWN: Final = "down"
 
 # The value that an open label takes beyond its budget, and an HTTP route label without a route.
 OTHER: Final = "other"
