@@ -27,5 +27,9 @@ PROBE_FAILURES: Final = "mlspec_probe_failures_total"  # counter; labels metric,
 
 # Environment variables that the stack gives to the service.
 RUNTIME_FILE: Final = "MLSPEC_RUNTIME"  # path of runtime.json
+DATA_DIR: Final = "MLSPEC_DATA"  # where the service may keep files
 MULTIPROC_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
 STACK_ID: Final = "MLSPEC_STACK_ID"  # marks every process that `mlspec up` started
+
+# Where the service serves its metrics.
+METRICS_PATH: Final = "/metrics"

@@ -91,3 +91,17 @@ class Spec(Shape):
             if name in metrics:
                 return job, metrics[name]
         return None
+
+    def addresses(self, job: str) -> tuple[str, str] | None:
+        """Where a job answers, on this machine and within the compose network; None for a part that does not run."""
+        if job == self.job:
+            host = "127.0.0.1" if self.service.host == "0.0.0.0" else self.service.host
+            return f"{host}:{self.service.port}", f"api:{self.service.port}"
+        if given := self.targets[job].address:
+            return given, given
+        part = {
+            "prometheus": (self.stack.prometheus.port, "prometheus:9090"),
+            "alertmanager": (self.stack.alertmanager.port, "alertmanager:9093"),
+            "node": (self.stack.node_exporter.port if self.stack.node_exporter else None, "node-exporter:9100"),
+        }.get(job, (None, ""))
+        return (f"127.0.0.1:{part[0]}", part[1]) if part[0] else None

@@ -1,12 +1,13 @@
 """Who is told, and how."""
 
+import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mlspec.spec.alert import AlertSeverity
 from mlspec.spec.base import Boolean, Shape, Text, one_or_more
+from mlspec.spec.service import Address
 
 
 def _environment_name(text: str) -> str:
@@ -15,16 +16,18 @@ def _environment_name(text: str) -> str:
     return text
 
 
+_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{1,5}))?"
+    r"(?:[/?](?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)?"
+)
+
+
 def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or any(c.isspace() or not c.isprintable() for c in text):
-        raise ValueError(f"`{text}` is no http(s) URL")
-    if parts.password:
+    if re.match(r"https?://[^/@]*:[^/@]*@", text):
         raise ValueError("a password stands in the URL: give it as a secret")
+    match = _URL.fullmatch(text)
+    if not match or not 0 < int(match["port"] or 80) <= 65535:
+        raise ValueError(f"`{text}` is no http(s) URL: write one as `https://host:port/path`")
     return text
 
 
@@ -65,7 +68,7 @@ class Email(Shape):
 
     to: Text
     sender: Text = Field(alias="from")
-    smarthost: Text = Field(description="host:port of the SMTP server.")
+    smarthost: Address = Field(description="host:port of the SMTP server.")
     username: Text | None = None
     password: SecretField | None = None
 

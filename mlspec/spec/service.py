@@ -1,5 +1,6 @@
 """The service that is monitored, and the other jobs that Prometheus scrapes."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -41,6 +42,12 @@ Host = Annotated[Text, AfterValidator(_host)]
 Address = Annotated[Text, AfterValidator(_address)]
 
 
+def _python_version(text: str) -> str:
+    if not re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?", text):
+        raise ValueError(f"`{text}` is no version of Python: write one as `3.12`")
+    return text
+
+
 def _workers(count: int) -> int:
     if not 1 <= count <= 256:
         raise ValueError(f"{count} workers: write 1 to 256")
@@ -58,11 +65,10 @@ class ServiceSection(Shape):
     host: Host = Field("127.0.0.1", description="Address that the local engine listens on.")
     port: Port = 8000
     health: UrlPath = "/health"
-    metrics: UrlPath = "/metrics"
     workers: Annotated[Integer, AfterValidator(_workers)] = 1
     traffic: ImportPath | None = Field(None, description="Sample requests for `mlspec simulate`.")
     install: tuple[Text, ...] = Field((".",), description="What `pip install` gets in the container.")
-    python: Text = Field("3.12", description="Python of the container.")
+    python: Annotated[Text, AfterValidator(_python_version)] = Field("3.12", description="Python of the container.")
 
 
 class Target(Shape):
