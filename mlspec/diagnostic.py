@@ -106,3 +106,13 @@ def _excerpt(line: str, at: Position) -> list[str]:
 def printable(text: str) -> str:
     """Text that cannot move the cursor, change its colour or its direction."""
     return "".join(c if c.isprintable() else "�" for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a check yields: the path of what is wrong, the message, and what to write instead where the check knows."""
+
+    at: tuple[str | int, ...]
+    message: str
+    instead: str = ""
+    on_key: bool = False

@@ -1,6 +1,5 @@
 """The program as one page: text → spec → findings → files → disk."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from mlspec.diagnostic import Finding, Position, SpecError, closest, has_errors,
 from mlspec.load import read_document
 from mlspec.render import render_project
 from mlspec.resolve import Project, resolve
-from mlspec.write import hand_edits, manifest_of, read_manifest, stale, write_files
+from mlspec.write import hand_edits, manifest_of, stale, write_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,17 @@ class Outcome:
         return has_errors(self.findings)
 
 
+def root_of(path: Path) -> Path:
+    """The project's root, where `generated/` goes and the service's code is imported from.
+
+    The folder around `projects/`, else the working directory if the spec is below it, else the spec's folder.
+    """
+    folder = path.resolve().parent
+    if folder.name == "projects":
+        return folder.parent
+    return Path.cwd() if folder.is_relative_to(Path.cwd()) else folder
+
+
 def analyse(path: Path, env: str | None = None) -> Outcome:
     """Read a spec and say what is wrong with it; never raises for what is in the file."""
     shown = path.as_posix()
@@ -34,12 +44,12 @@ def analyse(path: Path, env: str | None = None) -> Outcome:
     try:
         document = read_document(path)
         text = document.text
-        project = resolve(document, path.parent)
+        project = resolve(document, path.parent, path.resolve().relative_to(root_of(path)).as_posix())
         _require(project, env)
     except SpecError as error:
         return Outcome(None, tuple(in_order(error.findings)), {shown: text or _readable(path)})
     findings = in_order([*project.findings, *check_project(project)])
-    return Outcome(project, tuple(findings), dict(project.inputs))
+    return Outcome(project, tuple(findings), dict(project.sources))
 
 
 def render(path: Path, root: Path, env: str | None = None, overwrite: bool = False) -> Outcome:
@@ -64,11 +74,6 @@ def validate(path: Path, root: Path, env: str | None = None) -> Outcome:
     files, whole = _files(outcome.project, env)
     findings = stale(root, outcome.project.name, files, manifest_of(outcome.project.inputs, files), whole)
     return Outcome(outcome.project, (*outcome.findings, *findings), outcome.sources)
-
-
-def rendered_before(root: Path, project: str) -> Sequence[str]:
-    """The paths that the last render of a project wrote."""
-    return tuple(read_manifest(root, project).outputs)
 
 
 def _files(project: Project, env: str | None) -> tuple[dict[str, str], bool]:

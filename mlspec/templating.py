@@ -67,7 +67,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters.update(
-        py=repr, json=lambda value: json.dumps(value, ensure_ascii=False), md=markdown, codeblock=codeblock
+        py=python_text, json=lambda value: json.dumps(value, ensure_ascii=False), md=markdown, codeblock=codeblock
     )
     return environment
 
@@ -84,3 +84,9 @@ def codeblock(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}promql\n{text}\n{fence}"
+
+
+def python_text(text: str) -> str:
+    """A Python string literal, in double quotes where that needs no escape."""
+    literal = repr(text)
+    return f'"{literal[1:-1]}"' if literal[0] == "'" and '"' not in literal else literal

@@ -34,9 +34,10 @@ class Environment:
 class Project:
     """A spec in each of its environments, in the order in which they are declared."""
 
-    path: str
+    path: str  # of the spec below the project's root: the same wherever and however mlspec is called
     environments: tuple[Environment, ...]
-    inputs: Mapping[str, str]  # file name → text, packs included
+    sources: Mapping[str, str]  # file name as findings show it → text, packs included
+    inputs: Mapping[str, str]  # the same by the names that the manifest has
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -51,8 +52,12 @@ class Project:
         return next(e for e in self.environments if e.name == name)
 
 
-def resolve(document: Document, folder: Path) -> Project:
-    """Every environment of a document; `folder` is where packs of its own are looked for. Raises SpecError."""
+def resolve(document: Document, folder: Path, path: str | None = None) -> Project:
+    """Every environment of a document. Raises SpecError.
+
+    `folder` is where packs of its own are looked for, `path` the spec's path below the project's root.
+    """
+    path = path or document.file
     whole = Layer.of("document", document.data, document.places)
     own = _without(whole, "use", "environments")
     base, inputs, findings = _with_packs(whole, own, folder)
@@ -69,7 +74,8 @@ def resolve(document: Document, folder: Path) -> Project:
     specs = _all_shaped({name: _pruned(layer) for name, layer in layers.items()})
     edges = _edges(specs)
     environments = tuple(Environment(n, _with_edges(specs[n], edges), layers[n]) for n in names)
-    return Project(document.file, environments, {document.file: document.text, **inputs}, tuple(in_order(findings)))
+    sources = {document.file: document.text, **inputs}
+    return Project(path, environments, sources, {path: document.text, **inputs}, tuple(in_order(findings)))
 
 
 def _without(layer: Layer, *keys: str) -> Layer:
