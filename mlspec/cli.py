@@ -101,7 +101,7 @@ def _written(spec: Path, written: Sequence[str], root: Path) -> str:
     if not written:
         return f"{spec}: nothing changed"
     shown = "\n".join(f"  {path}" for path in written)
-    return f"{spec}: {len(written)} files written below {root}\n{shown}"
+    return f"{spec}: {_count(len(written), 'file')} written below {root}\n{shown}"
 
 
 @cli.command()
@@ -166,7 +166,11 @@ def _print_findings(outcome: pipeline.Outcome) -> None:
     errors = sum(finding.severity == "error" for finding in outcome.findings)
     warnings = len(outcome.findings) - errors
     if outcome.findings:
-        click.echo(f"{errors} errors, {warnings} warnings", err=True)
+        click.echo(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}", err=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _chosen(spec: Path, env: str | None) -> tuple[Environment, Path]:
@@ -248,11 +252,10 @@ def status(spec: Path, env: str | None, form: str) -> int:
     else:
         width = max(len(program.title) for program in programs)
         for program in programs:
-            restarts = f"  restarts {program.restarts}" if program.restarts else ""
-            ended = f"  last exit {program.last_exit}" if program.last_exit else ""
-            click.echo(
-                f"{program.title:<{width}}  {program.phase:<13}  {program.url}{restarts}{ended}  {program.note}".rstrip()
-            )
+            notes = [f"restarts {program.restarts}"] if program.restarts else []
+            notes += [f"last exit {program.last_exit}"] if program.last_exit else []
+            told = "  ".join([program.url, *notes, program.note])
+            click.echo(f"{program.title:<{width}}  {program.phase:<13}  {told}".rstrip())
     return CLEAN if programs and all(program.phase in ("ready", "left out") for program in programs) else FINDINGS
 
 

@@ -8,7 +8,7 @@ from mlspec.resolve import Environment
 from mlspec.spec.document import Spec
 from mlspec.spec.meaning import natural_unit, own_edges, thresholds, unit_of
 from mlspec.spec.signal import Bounded, Distribution, Mean, Quantile, SignalBase, Up, Value, Within
-from mlspec.spec.units import UNITS, Quantity, UnitError
+from mlspec.spec.units import UNITS, Quantity, UnitError, plain
 
 _AS_TEXT = {
     "share": "a share such as `5%` or `0.05`",
@@ -145,9 +145,9 @@ def impossible_bound(environment: Environment) -> Iterator[Problem]:
                 t.direction == "below" and high is not None and t.value > high
             )
             if never or always:
-                limits = f"{'' if low is None else low:} to {'' if high is None else high}"
+                limits = f"{low} to {high}"
                 what = "can never be" if never else "is always"
-                message = f"`{at[1]}` lies within {limits}: it {what} {t.direction} {t.value}"
+                message = f"`{at[1]}` lies within {limits}: it {what} {t.direction} {plain(t.value)}"
                 yield Problem((*at, t.direction, t.level), message)
 
 
@@ -165,10 +165,6 @@ def _possible(spec: Spec, signal: SignalBase) -> tuple[Decimal | None, Decimal |
     metric, own = found[1], found[1].unit_of(name)
     factor = own.size / unit.size
     low, high = (edge.to(own) * factor for edge in metric.range) if metric.range else (None, None)
-    if isinstance(signal, Quantile):
-        edges = [edge for edge in own_edges(name, metric) if edge is not None]
-        top = max(edges) * factor if edges else None
-        high = top if high is None or (top is not None and top < high) else high
     return low, high
 
 
@@ -180,12 +176,14 @@ def bound_beyond_buckets(environment: Environment) -> Iterator[Problem]:
     """
     spec = environment.spec
     for at, signal, bounded in _bounded(spec):
-        if not isinstance(signal, Quantile) or (found := spec.find_metric(signal.of)) is None or found[1].range:
+        if not isinstance(signal, Quantile) or (found := spec.find_metric(signal.of)) is None:
             continue
         edges = [edge for edge in own_edges(signal.of, found[1]) if edge is not None]
         for direction, bound in bounded.bounds().items():
             for level, amount in bound.levels().items():
-                if direction == "above" and edges and _as(spec, signal, amount) == max(edges):
+                value = _as(spec, signal, amount)
+                in_range = found[1].range is None or _as(spec, signal, found[1].range[1]) != value
+                if direction == "above" and edges and value == max(edges) and in_range:
                     yield Problem((*at, direction, level), f"`{at[1]}` is bounded at the last edge of `{signal.of}`")
 
 

@@ -44,9 +44,6 @@ def too_many_queries(environment: Environment) -> Iterator[Problem]:
     Why: Grafana names queries by a letter.
     Instead: Ask for at most 20 quantiles.
     """
-    for name, dashboard in environment.spec.dashboards.items():
-        for i, row in enumerate(dashboard.rows):
-            for j, panel in enumerate(row.panels):
-                if panel.quantile and len(panel.quantile) > 20:
-                    at = ("dashboards", name, "rows", i, "panels", j, "quantile")
-                    yield Problem(at, f"a panel asks for {len(panel.quantile)} quantiles", on_key=True)
+    for at, panel in environment.spec.panels():
+        if panel.quantile and len(panel.quantile) > 20:
+            yield Problem((*at, "quantile"), f"a panel asks for {len(panel.quantile)} quantiles", on_key=True)

@@ -102,15 +102,11 @@ def quantile_of_other_kind(environment: Environment) -> Iterator[Problem]:
     Instead: Remove `quantile` from the panel, or show a quantile signal.
     """
     spec = environment.spec
-    for board, dashboard in spec.dashboards.items():
-        for i, row in enumerate(dashboard.rows):
-            for j, panel in enumerate(row.panels):
-                signal = spec.signals.get(panel.signal or "")
-                if panel.quantile and signal is not None and not isinstance(signal, Quantile):
-                    at = ("dashboards", board, "rows", i, "panels", j, "quantile")
-                    yield Problem(
-                        at, f"a panel asks quantiles of `{panel.signal}`, which is a {signal.kind}", on_key=True
-                    )
+    for at, panel in spec.panels():
+        signal = spec.signals.get(panel.signal or "")
+        if panel.quantile and signal is not None and not isinstance(signal, Quantile):
+            message = f"a panel asks quantiles of `{panel.signal}`, which is a {signal.kind}"
+            yield Problem((*at, "quantile"), message, on_key=True)
 
 
 def picture_of_other_kind(environment: Environment) -> Iterator[Problem]:
@@ -120,15 +116,11 @@ def picture_of_other_kind(environment: Environment) -> Iterator[Problem]:
     Instead: Show a `distribution` as a pie or bar gauge, a state gauge as `states`, the rest as `stat` or `timeseries`.
     """
     spec = environment.spec
-    for board, dashboard in spec.dashboards.items():
-        for i, row in enumerate(dashboard.rows):
-            for j, panel in enumerate(row.panels):
-                signal = spec.signals.get(panel.signal or "")
-                if signal is None:
-                    continue
-                parts = signal.kind in ("distribution", "increase", "rate")
-                if (panel.type == "pie" and not parts) or (
-                    panel.type == "states" and signal.kind not in ("value", "up")
-                ):
-                    at = ("dashboards", board, "rows", i, "panels", j, panel.type)
-                    yield Problem(at, f"`{panel.signal}` is a {signal.kind} and is shown as {panel.type}", on_key=True)
+    for at, panel in spec.panels():
+        signal = spec.signals.get(panel.signal or "")
+        if signal is None:
+            continue
+        parts = signal.kind in ("distribution", "increase", "rate")
+        if (panel.type == "pie" and not parts) or (panel.type == "states" and signal.kind not in ("value", "up")):
+            message = f"`{panel.signal}` is a {signal.kind} and is shown as {panel.type}"
+            yield Problem((*at, panel.type), message, on_key=True)

@@ -1,7 +1,7 @@
 """Names that lead nowhere."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mlspec.diagnostic import Problem, closest
 from mlspec.resolve import Environment
@@ -53,9 +53,10 @@ def unknown_signal(environment: Environment) -> Iterator[Problem]:
                 f"alert `{name}` watches `{alert.signal}`, which nothing declares",
                 closest(alert.signal, spec.signals),
             )
-    for at, signal in _panel_signals(spec):
-        if signal not in spec.signals:
-            yield Problem(at, f"a panel shows `{signal}`, which nothing declares", closest(signal, spec.signals))
+    for at, panel in spec.panels():
+        if panel.signal is not None and panel.signal not in spec.signals:
+            message = f"a panel shows `{panel.signal}`, which nothing declares"
+            yield Problem((*at, panel.type), message, closest(panel.signal, spec.signals))
     for name, shape in spec.signals.items():
         if isinstance(shape, Change) and shape.change not in spec.signals:
             yield Problem(
@@ -63,14 +64,6 @@ def unknown_signal(environment: Environment) -> Iterator[Problem]:
                 f"signal `{name}` follows `{shape.change}`, which nothing declares",
                 closest(shape.change, spec.signals),
             )
-
-
-def _panel_signals(spec: Spec) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    for board, dashboard in spec.dashboards.items():
-        for i, row in enumerate(dashboard.rows):
-            for j, panel in enumerate(row.panels):
-                if panel.signal is not None:
-                    yield ("dashboards", board, "rows", i, "panels", j, panel.type), panel.signal
 
 
 def unknown_job(environment: Environment) -> Iterator[Problem]:
@@ -126,21 +119,25 @@ def unknown_label(environment: Environment) -> Iterator[Problem]:
         if not metrics:
             continue
         for field in ("by", "where", "having"):
-            for i, label in enumerate(getattr(signal, field, ())):
-                if not _has_somewhere(metrics, label):
-                    at = ("signals", name, field, i if field == "by" else label)
-                    yield Problem(
-                        at, _no_label(f"signal `{name}`", label, metrics), _labels(metrics, label), field != "by"
-                    )
-    for at, panel_signal in _panel_signals(spec):
-        panel = spec.dashboards[str(at[1])].rows[int(at[3])].panels[int(at[5])]
-        shown = spec.signals.get(panel_signal)
+            labels = getattr(signal, field, ())
+            yield from _unknown_labels(("signals", name, field), f"signal `{name}`", labels, metrics)
+    for at, panel in spec.panels():
+        shown = spec.signals.get(panel.signal or "")
         metrics = _metrics(spec, shown) if shown else {}
-        for field, labels in (("by", panel.by or ()), ("where", tuple(panel.where))):
-            for i, label in enumerate(labels):
-                if metrics and not _has_somewhere(metrics, label):
-                    place: tuple[str | int, ...] = (*at[:-1], field, i if field == "by" else label)
-                    yield Problem(place, _no_label("a panel", label, metrics), _labels(metrics, label), field != "by")
+        if metrics:
+            yield from _unknown_labels((*at, "by"), "a panel", panel.by or (), metrics)
+            yield from _unknown_labels((*at, "where"), "a panel", panel.where, metrics)
+
+
+def _unknown_labels(
+    at: tuple[str | int, ...], who: str, labels: Iterable[str], metrics: dict[str, Metric]
+) -> Iterator[Problem]:
+    in_mapping = at[-1] != "by"
+    for i, label in enumerate(labels):
+        if not _has_somewhere(metrics, label):
+            message = f"{who} uses label `{label}`, which {' and '.join(f'`{name}`' for name in metrics)} does not have"
+            known = [*(own for metric in metrics.values() for own in metric.labels), *_SCRAPED]
+            yield Problem((*at, label if in_mapping else i), message, closest(label, known), in_mapping)
 
 
 def _metrics(spec: Spec, signal: SignalBase) -> dict[str, Metric]:
@@ -151,14 +148,6 @@ def _metrics(spec: Spec, signal: SignalBase) -> dict[str, Metric]:
 
 def _has_somewhere(metrics: dict[str, Metric], label: str) -> bool:
     return label in _SCRAPED or any(label in metric.labels for metric in metrics.values())
-
-
-def _no_label(who: str, label: str, metrics: dict[str, Metric]) -> str:
-    return f"{who} uses label `{label}`, which {' and '.join(f'`{name}`' for name in metrics)} does not have"
-
-
-def _labels(metrics: dict[str, Metric], label: str) -> str:
-    return closest(label, [*(known for metric in metrics.values() for known in metric.labels), *_SCRAPED])
 
 
 def label_value_outside(environment: Environment) -> Iterator[Problem]:
@@ -206,16 +195,15 @@ def series_without_label(environment: Environment) -> Iterator[Problem]:
     Instead: Add the label to the panel's `by`.
     """
     spec = environment.spec
-    for at, name in _panel_signals(spec):
-        panel = spec.dashboards[str(at[1])].rows[int(at[3])].panels[int(at[5])]
-        signal = spec.signals.get(name)
+    for at, panel in spec.panels():
+        signal = spec.signals.get(panel.signal or "")
         if panel.series is None or signal is None or isinstance(signal, Expr):
             continue
         kept = {*(panel.by if panel.by is not None else signal.by), *_always_kept(signal)}
         for label in re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", panel.series):
             if label not in kept:
                 message = f"the series name uses `{{{label}}}`, which the query does not keep"
-                yield Problem((*at[:-1], "series"), message, closest(label, kept, f"add `by: [{label}]` to the panel"))
+                yield Problem((*at, "series"), message, closest(label, kept, f"add `by: [{label}]` to the panel"))
 
 
 def _always_kept(signal: SignalBase) -> tuple[str, ...]:

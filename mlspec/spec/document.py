@@ -1,12 +1,13 @@
 """The whole spec of a service in one environment."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from mlspec.spec.alert import Alert
 from mlspec.spec.base import Integer, MetricName, Name, PositiveDuration, Shape, Text
-from mlspec.spec.dashboard import Dashboard
+from mlspec.spec.dashboard import Dashboard, Panel
 from mlspec.spec.metric import Metric
 from mlspec.spec.notify import Receiver
 from mlspec.spec.service import ServiceSection, Target
@@ -84,6 +85,13 @@ class Spec(Shape):
     def job_metrics(self) -> dict[str, dict[str, Metric]]:
         """Every job with the metrics that it exposes, the service's own first."""
         return {self.job: self.metrics, **{job: target.metrics for job, target in self.targets.items()}}
+
+    def panels(self) -> Iterator[tuple[tuple[str | int, ...], Panel]]:
+        """Every panel with its path in the spec."""
+        for name, dashboard in self.dashboards.items():
+            for i, row in enumerate(dashboard.rows):
+                for j, panel in enumerate(row.panels):
+                    yield ("dashboards", name, "rows", i, "panels", j), panel
 
     def find_metric(self, name: str) -> tuple[str, Metric] | None:
         """The job that exposes a metric, and the metric; None when nothing declares it."""
