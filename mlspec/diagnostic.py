@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -55,6 +54,8 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def closest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A "did you mean" for `word`, else a list of what is known, else `otherwise`."""
+    from difflib import get_close_matches  # only when something is wrong
+
     names = sorted(set(known))
     if near := get_close_matches(word, names, n=1, cutoff=0.6):
         return f"did you mean `{near[0]}`?"

@@ -22,6 +22,11 @@ MAX_VALUES: Final = 50_000
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset({"null", "Null", "NULL", "~"})
+_QUOTING: Final = (
+    "Mind indentation, colons and brackets; quote a text that contains `: ` or ` #`, "
+    "or begins with one of [ ] { } * & ! | > % @ or a backtick."
+)
+_ESCAPING: Final = "In double quotes a backslash begins an escape: write it twice, or use single quotes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,10 @@ def _syntax_error(error: yaml.MarkedYAMLError, file: str, text: str) -> SpecErro
         mark = error.context_mark  # the end of the file is no place to look at: show what was never closed
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     at = lines[line - 1] if line <= len(lines) else ""
-    problem = " ".join(part for part in (error.context, error.problem) if part)
+    context = error.context
+    if error.context_mark and mark and error.context_mark.line != mark.line:
+        context = f"{context} that begins at line {error.context_mark.line + 1},"
+    problem = " ".join(part for part in (context, error.problem) if part)
     if "\t" in at[: len(at) - len(at.lstrip())] or at[column - 1 : column] == "\t":
         column = at.index("\t") + 1
         return SpecError(
@@ -150,7 +158,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, file: str, text: str) -> SpecErro
             f"this is no valid YAML: {problem}",
             Position(file, line, column),
             "Nothing can be read from a file that the YAML parser refuses.",
-            "Mind quotes, colons and indentation; quote a text that contains `: `, `#`, `{` or `*`.",
+            _ESCAPING if "escape" in problem else _QUOTING,
         )
     )
 

@@ -8,6 +8,7 @@ from mlspec.diagnostic import Finding, Position, SpecError, closest, has_errors,
 from mlspec.load import read_document
 from mlspec.render import render_project
 from mlspec.resolve import Project, resolve
+from mlspec.resolve.packs import pack_path
 from mlspec.write import hand_edits, manifest_of, stale, write_files
 
 
@@ -47,7 +48,9 @@ def analyse(path: Path, env: str | None = None) -> Outcome:
         project = resolve(document, path.parent, path.resolve().relative_to(root_of(path)).as_posix())
         _require(project, env)
     except SpecError as error:
-        return Outcome(None, tuple(in_order(error.findings)), {shown: text or _readable(path)})
+        files = {f.position.file: pack_path(f.position.file, path.parent) for f in error.findings} | {shown: path}
+        sources = {file: text if file == shown and text else _readable(where) for file, where in files.items()}
+        return Outcome(None, tuple(in_order(error.findings)), sources)
     findings = in_order([*project.findings, *check_project(project)])
     return Outcome(project, tuple(findings), dict(project.sources))
 
@@ -58,7 +61,7 @@ def render(path: Path, root: Path, env: str | None = None, overwrite: bool = Fal
     if outcome.project is None or outcome.failed:
         return outcome
     files, whole = _files(outcome.project, env)
-    edits = [] if overwrite else hand_edits(root, outcome.project.name, files)
+    edits = [] if overwrite else hand_edits(root, outcome.project.name, files, whole)
     if edits:
         return Outcome(outcome.project, (*outcome.findings, *edits), outcome.sources)
     manifest = manifest_of(outcome.project.inputs, files)

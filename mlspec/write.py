@@ -49,7 +49,7 @@ def manifest_of(inputs: Mapping[str, str], files: Mapping[str, str]) -> Manifest
 
 def digest(text: str) -> str:
     """SHA-256 of a text with its line ends normalised."""
-    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+    return hashlib.sha256(text.replace("\r\n", "\n").encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _pending_path(project: str) -> str:
@@ -63,7 +63,7 @@ def read_manifest(root: Path, project: str) -> Manifest:
 
 
 def _read(path: Path) -> Manifest:
-    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, LookupError):
         data: Any = json.loads(path.read_text("utf-8"))
         inputs, outputs = ({str(k): str(v) for k, v in data[part].items()} for part in ("inputs", "outputs"))
         if data["format"] == FORMAT:
@@ -104,14 +104,15 @@ def _not_fresh(path: str, what: str) -> Finding:
     )
 
 
-def hand_edits(root: Path, project: str, files: Mapping[str, str]) -> list[Finding]:
-    """Files that would be overwritten, though somebody else wrote or changed them."""
+def hand_edits(root: Path, project: str, files: Mapping[str, str], whole: bool) -> list[Finding]:
+    """Files that would be overwritten or removed, though somebody else wrote or changed them."""
     known = read_manifest(root, project).outputs
     pending = _read(root / _pending_path(project)).outputs
     findings = []
-    for path, text in files.items():
+    for path in dict.fromkeys([*files, *(known if whole else ()), *pending]):
         found = _on_disk(root / path)
-        if found is not None and digest(found) not in (digest(text), known.get(path), pending.get(path)):
+        ours = {known.get(path), *pending.get(path, "").split(), *([digest(files[path])] if path in files else ())}
+        if found is not None and digest(found) not in ours:
             findings.append(_edited(path, path in known))
     return findings
 
@@ -139,7 +140,10 @@ def write_files(root: Path, project: str, files: Mapping[str, str], manifest: Ma
     leftover = [path for path in owned if path not in after.outputs]
     if not leftover and after == before and not _differing(root, files):
         return []
-    _write(root / _pending_path(project), Manifest(manifest.inputs, {**owned, **manifest.outputs}).text())
+    # Of a file that an earlier run was to write, too: that run may have been killed after it did.
+    said = {path: cut_off.outputs.get(path, "").split() for path in manifest.outputs}
+    pending = {path: " ".join(dict.fromkeys([*said[path], h])) for path, h in manifest.outputs.items()}
+    _write(root / _pending_path(project), Manifest(manifest.inputs, {**owned, **pending}).text())
     changed = [path for path, text in files.items() if _write(root / path, text)]
     changed += [path for path in leftover if _remove(root, path)]
     if _write(root / manifest_path(project), after.text()):

@@ -7,6 +7,7 @@ from mlspec.diagnostic import Problem
 from mlspec.resolve import Environment
 from mlspec.spec.document import Spec
 from mlspec.spec.meaning import natural_unit, own_edges, thresholds, unit_of
+from mlspec.spec.metric import Metric
 from mlspec.spec.signal import Bounded, Distribution, Mean, Quantile, SignalBase, Up, Value, Within
 from mlspec.spec.units import UNITS, Quantity, UnitError, plain
 
@@ -77,17 +78,21 @@ def contradicting_bounds(environment: Environment) -> Iterator[Problem]:
     Why: Colours and alerts need one direction of getting worse, and a warning comes before the critical bound.
     Instead: Keep one of `above`, `below` and `equal`, with the warning on the healthy side.
     """
-    for at, _, bounded in _bounded(environment.spec):
-        bounds = bounded.bounds()
+    spec = environment.spec
+    for at, signal, bounded in _bounded(spec):
+        unit, bounds = unit_of(spec, signal), bounded.bounds()
         if len(bounds) > 1:
             second = list(bounds)[1]
             both = " and ".join(f"`{direction}`" for direction in bounds)
             yield Problem((*at, second), f"`{at[1]}` has bounds {both}", on_key=True)
             continue
         for direction, bound in bounds.items():
-            if bound.warning is None or bound.critical is None or bound.warning.suffix != bound.critical.suffix:
+            if bound.warning is None or bound.critical is None:
                 continue
-            warning, critical = bound.warning.number, bound.critical.number
+            try:
+                warning, critical = bound.warning.to(unit), bound.critical.to(unit)
+            except UnitError:
+                continue
             if (direction == "above" and warning >= critical) or (direction == "below" and warning <= critical):
                 message = f"`{at[1]}` warns {direction} {bound.warning.text}, past its critical {bound.critical.text}"
                 yield Problem((*at, direction, "warning"), message)
@@ -134,9 +139,9 @@ def impossible_bound(environment: Environment) -> Iterator[Problem]:
     for at, signal, bounded in _bounded(spec):
         try:
             found = thresholds(spec, signal, bounded)
+            low, high = _possible(spec, signal)
         except UnitError:
             continue
-        low, high = _possible(spec, signal)
         for t in found:
             never = (t.direction == "above" and high is not None and t.value >= high) or (
                 t.direction == "below" and low is not None and t.value <= low
@@ -169,7 +174,7 @@ def _possible(spec: Spec, signal: SignalBase) -> tuple[Decimal | None, Decimal |
 
 
 def bound_beyond_buckets(environment: Environment) -> Iterator[Problem]:
-    """The bound of a quantile stands at the histogram's last edge.
+    """The bound of a quantile stands at or above the histogram's last edge.
 
     Why: A quantile is never above the last finite edge, so the alert could never fire.
     Instead: Add an edge above the bound to the metric's buckets.
@@ -182,9 +187,22 @@ def bound_beyond_buckets(environment: Environment) -> Iterator[Problem]:
         for direction, bound in bounded.bounds().items():
             for level, amount in bound.levels().items():
                 value = _as(spec, signal, amount)
-                in_range = found[1].range is None or _as(spec, signal, found[1].range[1]) != value
-                if direction == "above" and edges and value == max(edges) and in_range:
-                    yield Problem((*at, direction, level), f"`{at[1]}` is bounded at the last edge of `{signal.of}`")
+                if (
+                    direction == "above"
+                    and edges
+                    and value == max(edges)
+                    and not _ends_range(found[1], signal.of, value)
+                ):
+                    message = f"`{at[1]}` is bounded at {amount.text}, and `{signal.of}` has no edge above that"
+                    yield Problem((*at, direction, level), message)
+
+
+def _ends_range(metric: Metric, name: str, value: Decimal) -> bool:
+    """Whether a value is at or past the end of the metric's range: then `impossible_bound` tells."""
+    try:
+        return metric.range is not None and value >= metric.range[1].to(metric.unit_of(name))
+    except UnitError:
+        return False
 
 
 def _as(spec: Spec, signal: Quantile, amount: Quantity) -> Decimal | None:

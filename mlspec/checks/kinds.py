@@ -17,6 +17,12 @@ _NEEDS = {
     "age": (("gauge",), "age"),
     "distribution": (("counter", "histogram"), "distribution"),
 }
+# Pictures that show some kinds of signal only.
+_PICTURED = {
+    "pie": ("distribution", "increase", "rate"),
+    "states": ("value", "up"),
+    "heatmap": ("distribution",),
+}
 _ADVICE = {
     ("counter", "value"): "Ask its `rate` or `increase`.",
     ("histogram", "value"): "Ask its `mean`, a `quantile` or `within`.",
@@ -112,15 +118,15 @@ def quantile_of_other_kind(environment: Environment) -> Iterator[Problem]:
 def picture_of_other_kind(environment: Environment) -> Iterator[Problem]:
     """A panel's picture does not fit its signal.
 
-    Why: A pie of values that are no parts of a whole misleads; states need a gauge with states.
-    Instead: Show a `distribution` as a pie or bar gauge, a state gauge as `states`, the rest as `stat` or `timeseries`.
+    Why: A pie of values that are no parts of a whole misleads; states need a state gauge, and a heatmap a spread.
+    Instead: Show a `distribution` as a pie, bar gauge or heatmap, a state gauge as `states`, the rest as `timeseries`.
     """
     spec = environment.spec
     for at, panel in spec.panels():
         signal = spec.signals.get(panel.signal or "")
         if signal is None:
             continue
-        parts = signal.kind in ("distribution", "increase", "rate")
-        if (panel.type == "pie" and not parts) or (panel.type == "states" and signal.kind not in ("value", "up")):
+        fitting = _PICTURED.get(panel.type)
+        if fitting and signal.kind not in fitting:
             message = f"`{panel.signal}` is a {signal.kind} and is shown as {panel.type}"
             yield Problem((*at, panel.type), message, on_key=True)

@@ -9,7 +9,7 @@ from mlspec.diagnostic import Problem, closest
 from mlspec.resolve import Environment
 from mlspec.spec.meaning import own_edges
 from mlspec.spec.metric import EVENTS, Metric
-from mlspec.spec.units import UNITS, UnitError
+from mlspec.spec.units import UNITS, Quantity, UnitError
 
 _RESERVED_LABELS = {"le", "quantile", "job", "instance", names.PROJECT, names.ENV, names.SIGNAL, "pid"}
 _RESERVED_SUFFIXES = ("_bucket", "_count", "_sum", "_created", "_info")
@@ -39,20 +39,25 @@ def unsorted_buckets(environment: Environment) -> Iterator[Problem]:
 
 
 def bucket_of_other_dimension(environment: Environment) -> Iterator[Problem]:
-    """A bucket edge, a range or a probe's value is of another dimension than the metric.
+    """A bucket edge, a range, a state or a probe's value is of another dimension than the metric.
 
     Why: The metric's unit says what its numbers are.
     Instead: Write it in the metric's unit, or correct the metric's `unit` or name.
     """
     for name, metric in _own(environment):
         unit = metric.unit_of(name)
-        literals = [(("buckets", i), edge) for i, edge in enumerate(metric.edges())]
+        literals: list[tuple[tuple[str | int, ...], Quantity]] = [
+            (("buckets", i), edge) for i, edge in enumerate(metric.edges())
+        ]
         literals += [(("range", i), edge) for i, edge in enumerate(metric.range or ())]
+        literals += [(("states", state.text), state) for state in metric.states]
+        if metric.probe and metric.probe.failed:
+            literals.append((("probe", "failed"), metric.probe.failed))
         for at, literal in literals:
             try:
                 literal.to(unit)
             except UnitError as error:
-                yield Problem(("metrics", name, *at), f"`{name}`: {error}")
+                yield Problem(("metrics", name, *at), f"`{name}`: {error}", on_key=at[0] == "states")
 
 
 def buckets_and_type(environment: Environment) -> Iterator[Problem]:
@@ -115,9 +120,8 @@ def metric_name(environment: Environment) -> Iterator[Problem]:
         if suffix := next((s for s in _RESERVED_SUFFIXES if name.endswith(s)), None):
             yield Problem(("metrics", name), f"`{name}` ends in `{suffix}`, which Prometheus reserves", on_key=True)
         if name.startswith(("mlspec_", "process_", "python_", "scrape_")) or name in ("up", "ALERTS"):
-            yield Problem(
-                ("metrics", name), f"`{name}` is a name that the runtime or Prometheus uses itself", on_key=True
-            )
+            message = f"`{name}` is a name that the runtime or Prometheus uses itself"
+            yield Problem(("metrics", name), message, "Choose another name.", True)
 
 
 def metric_style(environment: Environment) -> Iterator[Problem]:

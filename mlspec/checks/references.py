@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator
 
 from mlspec.diagnostic import Problem, closest
 from mlspec.resolve import Environment
+from mlspec.resolve.merge import Origin
 from mlspec.spec.document import Spec
 from mlspec.spec.metric import Metric
 from mlspec.spec.signal import Change, Distribution, Expr, Share, SignalBase, Up
 
 _SCRAPED = ("job", "instance")
+_DECLARE = "declare the signal, or use one that is declared"
 
 
 def unknown_metric(environment: Environment) -> Iterator[Problem]:
@@ -19,14 +21,24 @@ def unknown_metric(environment: Environment) -> Iterator[Problem]:
     Instead: Declare the metric, or use one that is declared.
     """
     spec = environment.spec
-    known = [name for metrics in spec.job_metrics().values() for name in metrics]
+    layer = environment.layer
+    known = [*spec.metrics]
+    known += [m for job, t in spec.targets.items() if not _of_mlspec(environment, "targets", job) for m in t.metrics]
     for name, signal in spec.signals.items():
         for field, metric, index in _asked(signal):
             if spec.find_metric(metric) is None:
-                removed = environment.layer.removed.get(("metrics", metric))
-                gone = f" (removed at line {removed.place.key.line})" if removed else ""
+                gone = _removed(layer.removed.get(("metrics", metric)))
                 message = f"signal `{name}` asks for `{metric}`, which nothing declares{gone}"
                 yield Problem(("signals", name, field, *index), message, closest(metric, known))
+
+
+def _removed(origin: Origin | None) -> str:
+    return f" (removed at line {origin.place.key.line})" if origin else ""
+
+
+def _of_mlspec(environment: Environment, noun: str, name: str) -> bool:
+    """Whether a name comes from the pack that every spec has, and so is nothing to suggest."""
+    return environment.layer.origin((noun, name)).layer == "pack self"
 
 
 def _asked(signal: SignalBase) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -46,23 +58,22 @@ def unknown_signal(environment: Environment) -> Iterator[Problem]:
     Instead: Declare the signal, or use one that is declared.
     """
     spec = environment.spec
+    known = [name for name in spec.signals if not _of_mlspec(environment, "signals", name)]
     for name, alert in spec.alerts.items():
         if alert.signal not in spec.signals:
-            yield Problem(
-                ("alerts", name, "signal"),
-                f"alert `{name}` watches `{alert.signal}`, which nothing declares",
-                closest(alert.signal, spec.signals),
-            )
+            gone = _removed(environment.layer.removed.get(("signals", alert.signal)))
+            message = f"alert `{name}` watches `{alert.signal}`, which nothing declares{gone}"
+            yield Problem(("alerts", name, "signal"), message, closest(alert.signal, known, _DECLARE))
     for at, panel in spec.panels():
         if panel.signal is not None and panel.signal not in spec.signals:
             message = f"a panel shows `{panel.signal}`, which nothing declares"
-            yield Problem((*at, panel.type), message, closest(panel.signal, spec.signals))
+            yield Problem((*at, panel.type), message, closest(panel.signal, known, _DECLARE))
     for name, shape in spec.signals.items():
         if isinstance(shape, Change) and shape.change not in spec.signals:
             yield Problem(
                 ("signals", name, "change"),
                 f"signal `{name}` follows `{shape.change}`, which nothing declares",
-                closest(shape.change, spec.signals),
+                closest(shape.change, known, _DECLARE),
             )
 
 

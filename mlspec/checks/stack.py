@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from mlspec.diagnostic import Problem, closest
+from mlspec.diagnostic import Problem
 from mlspec.resolve import Environment
+from mlspec.spec.units import duration
 
 
 def port_collision(environment: Environment) -> Iterator[Problem]:
@@ -55,7 +56,7 @@ def nobody_told(environment: Environment) -> Iterator[Problem]:
     spec = environment.spec
     deliberately = any(at[0] == "notify" for at in environment.layer.removed)
     if spec.alerts and not spec.notify and not deliberately:
-        yield Problem(("alerts",), f"nobody is told of the alerts of `{environment.name}`", on_key=True)
+        yield Problem(("notify",), f"nobody is told of the alerts of `{environment.name}`", on_key=True)
 
 
 def unrouted_alert(environment: Environment) -> Iterator[Problem]:
@@ -74,9 +75,7 @@ def unrouted_alert(environment: Environment) -> Iterator[Problem]:
         own = not environment.layer.origin(("alerts", name)).is_pack
         if alert.severity not in taken and alert.severity not in ("none", "info") and own:
             at = ("alerts", name, "severity")
-            yield Problem(
-                at, f"no receiver takes alert `{name}` of severity {alert.severity}", closest(alert.severity, taken)
-            )
+            yield Problem(at, f"no receiver takes alert `{name}` of severity {alert.severity}")
 
 
 def reserved_alert_label(environment: Environment) -> Iterator[Problem]:
@@ -104,4 +103,5 @@ def window_shorter_than_scrapes(environment: Environment) -> Iterator[Problem]:
     for name, signal in spec.signals.items():
         if signal.over < shortest and signal.kind not in ("value", "up", "age", "expr", "distribution"):
             at = ("signals", name, "over")
-            yield Problem(at, f"signal `{name}` looks at {signal.over} ms, and two scrapes take {shortest} ms")
+            message = f"signal `{name}` looks at {duration(signal.over)}, and two scrapes take {duration(shortest)}"
+            yield Problem(at, message)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mlspec.promql.expr import with_matchers
 from mlspec.promql.select import SCRAPED, View, aggregate, has_label, le, matcher, quoted, selector, series_suffix
+from mlspec.spec.document import Spec
 from mlspec.spec.meaning import own_edges, scale
 from mlspec.spec.signal import (
     Age,
@@ -100,7 +101,7 @@ def _ratio(ask: _Ask) -> Query:
     signal: Ratio = ask.signal
     find = ask.view.spec.find_metric
     gauges = (found := find(signal.ratio)) is not None and found[1].type == "gauge"
-    common = tuple(b for b in ask.by if all(has_label(f[1] if (f := find(name)) else None, b) for name in signal.of))
+    common = shared(ask.view.spec, signal.of, ask.by)
 
     def amount(name: str, by: tuple[str, ...]) -> str:
         return aggregate(by, ask.instant(name)) if gauges else ask.events(name, by=by)
@@ -108,17 +109,23 @@ def _ratio(ask: _Ask) -> Query:
     parts = [amount(name, common) for name in signal.of]
     top = amount(signal.ratio, ask.by)
     if common != ask.by:
-        on = ", ".join(common)
-        return Query(f"{top} / on ({on}) group_left () ({_sum(parts, optional=not gauges)} > 0)", ask.by)
-    whole = _sum(parts, optional=not gauges)
+        whole = _grouped(summed(parts, optional=not gauges), len(parts))
+        return Query(f"{top} / on ({', '.join(common)}) group_left () ({whole} > 0)", ask.by)
+    whole = summed(parts, optional=not gauges)
     if gauges:
         return Query(f"{top} / ({whole} > 0)", ask.by)
     others = [part for part in parts if part != top]
-    filled = f"({top} or 0 * {_grouped(_sum(others, optional=True), len(others))})" if others else top
+    filled = f"({top} or 0 * {_grouped(summed(others, optional=True), len(others))})" if others else top
     return Query(f"{filled} / ({_grouped(whole, len(parts))} > 0)", ask.by)
 
 
-def _sum(parts: list[str], optional: bool) -> str:
+def shared(spec: Spec, metrics: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
+    """The labels that every one of the metrics has."""
+    found = [spec.find_metric(name) for name in metrics]
+    return tuple(label for label in labels if all(has_label(f[1] if f else None, label) for f in found))
+
+
+def summed(parts: list[str], optional: bool) -> str:
     """The sum of vectors; with `optional`, of those that are there."""
     if not optional:
         return " + ".join(parts)
@@ -171,8 +178,14 @@ def _value(ask: _Ask) -> Query:
     if not ask.view.panel and not signal.by:
         labels = (*SCRAPED, *(found[1].labels if found else ()))
         return Query(ask.instant(signal.value), labels)
-    operation = "max" if signal.above is not None or not signal.bounds() else "min"
-    return Query(aggregate(ask.by, ask.instant(signal.value), operation), ask.by)
+    return Query(aggregate(ask.by, ask.instant(signal.value), "min" if _low_is_bad(signal) else "max"), ask.by)
+
+
+def _low_is_bad(signal: Value) -> bool:
+    """Whether the lowest of several series is the one to show; of two states, 0 is the low one."""
+    if signal.equal is None:
+        return signal.below is not None and signal.above is None
+    return all(amount.number <= 0 for amount in signal.equal.levels().values())
 
 
 def _distribution(ask: _Ask) -> Query:
@@ -216,14 +229,18 @@ def _age(ask: _Ask) -> Query:
 
 
 def _change(ask: _Ask) -> Query:
-    signal: Change = ask.signal
-    inner = ask.view.spec.signals[signal.change]
-    resliced = inner.model_copy(
+    followed = changing(ask.view.spec, ask.signal)
+    now = compile_signal(ask.view, followed, ask.fixed)
+    before = compile_signal(ask.view, followed, ask.fixed, f" offset {duration(ask.signal.against)}")
+    return Query(f"({now.expr}) / (({before.expr}) > 0) - 1", now.labels, now.over_range)
+
+
+def changing(spec: Spec, signal: Change) -> SignalBase:
+    """The signal that a change follows, sliced as the change asks."""
+    inner = spec.signals[signal.change]
+    return inner.model_copy(
         update={"by": tuple(dict.fromkeys((*inner.by, *signal.by))), "where": {**inner.where, **signal.where}}
     )
-    now = compile_signal(ask.view, resliced, ask.fixed)
-    before = compile_signal(ask.view, resliced, ask.fixed, f" offset {duration(signal.against)}")
-    return Query(f"({now.expr}) / (({before.expr}) > 0) - 1", now.labels)
 
 
 def _expr(ask: _Ask) -> Query:

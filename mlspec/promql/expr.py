@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mlspec.promql.select import View
+from mlspec.promql.select import View, lexable, quoted, shielded
 from mlspec.spec.document import Spec
 from mlspec.spec.metric import Metric
 
@@ -29,19 +29,34 @@ _TOKEN: Final = re.compile(
 _LABEL_LISTS: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 
 
+# Expressions that Prometheus can neither compare with a bound nor record.
+_NO_VALUE: Final = {
+    "StringLiteral": "a text",
+    "MatrixSelector": "the samples of a range",
+    "SubqueryExpr": "the samples of a range",
+}
+
+
 class ExprError(ValueError):
     """An expression that is no PromQL."""
 
 
-def find_series(spec: Spec, series: str) -> tuple[str, Metric] | None:
-    """The job and metric behind a series name, `_bucket`, `_count` and `_sum` of a histogram included."""
-    if found := spec.find_metric(series):
-        return found
+def metric_behind(spec: Spec, series: str) -> str | None:
+    """The declared metric behind a series name, `_bucket`, `_count` and `_sum` of a histogram included."""
+    if spec.find_metric(series):
+        return series
     for suffix in _SUFFIXES:
-        found = spec.find_metric(series.removesuffix(suffix)) if series.endswith(suffix) else None
+        name = series.removesuffix(suffix)
+        found = spec.find_metric(name) if name != series else None
         if found and found[1].type == "histogram":
-            return found
+            return name
     return None
+
+
+def find_series(spec: Spec, series: str) -> tuple[str, Metric] | None:
+    """The job and metric behind a series name."""
+    name = metric_behind(spec, series)
+    return spec.find_metric(name) if name else None
 
 
 def parse(expr: str) -> Any:
@@ -51,9 +66,15 @@ def parse(expr: str) -> Any:
     if len(expr) > 20_000:
         raise ExprError("it is longer than 20,000 characters")
     try:
-        return promql_parser.parse(expr)
+        tree = promql_parser.parse("".join(text for _, text in _tokens(expr)))
     except (ValueError, RecursionError) as error:
         raise ExprError(str(error)) from error
+    bare: Any = tree
+    while type(bare).__name__ == "ParenExpr":
+        bare = bare.expr
+    if what := _NO_VALUE.get(type(bare).__name__):
+        raise ExprError(f"it gives {what}, and no value that could be compared or drawn")
+    return tree
 
 
 def series_names(tree: Any) -> list[str]:
@@ -80,7 +101,7 @@ def _nodes(node: Any) -> Iterator[Any]:
 def with_matchers(expr: str, view: View) -> str:
     """The expression with its job's matchers in every selector; raises ExprError."""
     metrics = set(series_names(parse(expr)))
-    tokens = [(match.lastgroup or "other", match[0]) for match in _TOKEN.finditer(expr)]
+    tokens = _tokens(expr)
     out: list[str] = []
     depth_of_labels = 0
     last_name = ""
@@ -100,13 +121,19 @@ def with_matchers(expr: str, view: View) -> str:
                 pending = matchers
             else:
                 shown = f"{text}{{{matchers}}}"
-        if group == "string" and view.panel and not text.startswith("`"):
-            shown = shown.replace("$", r"\x24")
+        if group == "string":
+            shown = shielded(lexable(shown)) if view.panel else lexable(shown)
         if group in ("name", "other"):
             last_name = text if group == "name" else ""
         if group != "comment":
             out.append(shown)
     return " ".join("".join(out).split("\n")).strip()
+
+
+def _tokens(expr: str) -> list[tuple[str, str]]:
+    """The kind and text of each token; raw strings as quoted ones, since promql-parser unescapes them."""
+    found = [(match.lastgroup or "other", match[0]) for match in _TOKEN.finditer(expr)]
+    return [(g, quoted(text[1:-1]) if g == "string" and text[0] == "`" else text) for g, text in found]
 
 
 def _opening(matchers: str, rest: list[tuple[str, str]]) -> str:

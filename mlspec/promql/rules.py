@@ -1,18 +1,18 @@
 """What Prometheus evaluates all the time: recorded signals, alert conditions, and what tells of silence."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from mlspec import names
-from mlspec.promql.compile import Query, compile_signal
+from mlspec.promql.compile import Query, changing, compile_signal, shared, summed
+from mlspec.promql.expr import metric_behind, parse, series_names
 from mlspec.promql.select import SCRAPED, View, aggregate, quoted, selector, series_suffix
 from mlspec.spec.alert import Alert
-from mlspec.spec.meaning import Threshold, alert_threshold
+from mlspec.spec.meaning import Threshold, alert_threshold, scale
 from mlspec.spec.metric import Metric
-from mlspec.spec.signal import Change, Increase, Mean, Quantile, Rate, Ratio, Share, SignalBase, Up, Within
+from mlspec.spec.signal import Change, Expr, Increase, Mean, Quantile, Rate, Ratio, Share, SignalBase, Up, Value, Within
 from mlspec.spec.units import duration, plain
 
 _RECORDED: Final = (Rate, Share, Ratio, Quantile, Mean, Within, Increase, Change)
@@ -83,26 +83,28 @@ def condition(view: View, name: str, alert: Alert) -> str:
     signal = view.spec.signals[alert.signal]
     query = compile_signal(view, signal)
     subject, computed = _subject(view, alert.signal, query)
-    threshold = alert_threshold(view.spec, alert)
-    expr = f"{subject} {_comparison(threshold, computed)}" if threshold and not isinstance(signal, Up) else subject
     if isinstance(signal, Up):
         return f"{subject} == 0 or absent({subject})"
+    threshold = alert_threshold(view.spec, alert)
+    expr = f"{subject} {_comparison(threshold, computed)}" if threshold else subject
     if signal.min_events and (events := _events(view, signal)):
-        labels = ", ".join(query.labels or ())
-        expr = f"{expr} and on ({labels}) {events} >= {signal.min_events}"
-    return " or ".join([expr, *_when_silent(view, name, alert, signal, query)])
+        expr = f"{expr} and {events} >= {signal.min_events}"
+    if query.labels is None:
+        return f"{expr} or absent({query.expr})" if alert.absent == "fire" and threshold else expr
+    if alert.absent == "fire":
+        return f"{expr} or {_silent(view, signal, query)}"
+    return expr if alert.absent == "ignore" else f"{expr} or {_latched(view, name, signal, query)}"
 
 
 def _subject(view: View, name: str, query: Query) -> tuple[str, bool]:
     """What is compared with the bound, and whether it is computed (and so has float noise)."""
+    signal = view.spec.signals[name]
     if rule := recording(view, name):
         own = [f"{label}={quoted(value)}" for label, value in rule.labels.items()]
         return f"{rule.record}{{{','.join(own)}}}", True
-    simple = (
-        re.fullmatch(r"[\w:]+(\{.*\})?|\w+ by \([^)]*\) \(.*\)", query.expr) and " " not in query.expr.split("{")[0]
-    )
-    expr = query.expr if simple or query.labels == SCRAPED else f"({query.expr})"
-    return expr, False
+    if isinstance(signal, Up) or (isinstance(signal, Value) and scale(view.spec, signal) == 1):
+        return query.expr, False
+    return f"({query.expr})", True
 
 
 def _comparison(threshold: Threshold, computed: bool) -> str:
@@ -116,54 +118,74 @@ def _comparison(threshold: Threshold, computed: bool) -> str:
 
 
 def _events(view: View, signal: SignalBase) -> str | None:
-    """How many events the window saw, of what the signal divides by."""
+    """`on (…)` how many events the window saw, of what the signal divides by; None where nothing is counted."""
+    if isinstance(signal, Change):
+        return _events(view, changing(view.spec, signal))
     counted = signal.of if isinstance(signal, Ratio) else signal.metrics()[:1]
+    metrics = {name: found[1] for name in counted if (found := view.spec.find_metric(name))}
+    if not metrics or any(metric.type == "gauge" for metric in metrics.values()):
+        return None
+    by = shared(view.spec, counted, dict.fromkeys(("job", *signal.by)))
     parts = []
-    by = tuple(dict.fromkeys(("job", *signal.by)))
-    for name in counted:
-        found = view.spec.find_metric(name)
-        if found is None or found[1].type == "gauge":
-            return None
-        series = selector(view, name, signal.where, suffix=series_suffix(found[1]))
+    for name, metric in metrics.items():
+        series = selector(view, name, signal.where, suffix=series_suffix(metric))
         parts.append(aggregate(by, f"increase({series}[{duration(signal.over)}])"))
-    return " + ".join(parts) if len(parts) == 1 else f"({' + '.join(parts)})" if parts else None
+    events = summed(parts, optional=True)
+    return f"on ({', '.join(by)}) {events if len(parts) == 1 else f'({events})'}"
 
 
-def _when_silent(view: View, name: str, alert: Alert, signal: SignalBase, query: Query) -> Iterator[str]:
-    """What keeps silence from reading as health: the alert itself, or at least that it stays once it fires."""
-    if alert.absent == "ignore" or query.labels is None or not signal_metrics(view, signal):
-        return
-    job, series = _presence(view, signal)
-    up = f"up{{{','.join(view.job_matchers(job))}}}"
-    by = tuple(label for label in SCRAPED if label in query.labels)
-    if alert.absent == "fire":
-        here, gone = (up, series) if by == SCRAPED else (aggregate(by, up, "max"), series)
-        yield f"({here} unless on ({', '.join(by)}) {gone})"
-        yield f"absent({up})"
-        return
+def _silent(view: View, signal: SignalBase, query: Query) -> str:
+    """When there is nothing to compare; `on`, so that what fires by its bound does not fire twice."""
+    up, series = _presence(view, signal)
+    by = _target_labels(query)
+    here = up if by == SCRAPED else aggregate(by, up, "max")
+    on = f"on ({', '.join(by)})"
+    return f"{on} ({here} unless {on} {series} or absent({up}))"
+
+
+def _latched(view: View, name: str, signal: SignalBase, query: Query) -> str:
+    """The alert itself while its target is down, with the very labels of its condition: it is not to fire twice."""
     own = {"alertname": name, "alertstate": "firing", **rule_labels(view)}
     firing = f"ALERTS{{{','.join(f'{label}={quoted(value)}' for label, value in own.items())}}}"
-    kept = tuple(label for label in query.labels if label not in (names.PROJECT, names.ENV))
-    yield f"({aggregate(kept, firing, 'max')} and on ({', '.join(by)}) {aggregate(by, up, 'max')} == 0)"
+    up, _ = _presence(view, signal)
+    by = _target_labels(query)
+    kept = aggregate(_labels_of_subject(view, signal, query), firing, "max")
+    return f"({kept} and on ({', '.join(by)}) {aggregate(by, up, 'max')} == 0)"
+
+
+def _target_labels(query: Query) -> tuple[str, ...]:
+    return tuple(label for label in SCRAPED if label in (query.labels or ()))
+
+
+def _labels_of_subject(view: View, signal: SignalBase, query: Query) -> tuple[str, ...]:
+    labels = query.labels or ()
+    if isinstance(signal, _RECORDED):
+        return (*labels, names.PROJECT, names.ENV, names.SIGNAL)
+    if isinstance(signal, Value) and not signal.by:
+        return (*labels, names.PROJECT, names.ENV)
+    return labels
 
 
 def signal_metrics(view: View, signal: SignalBase) -> tuple[str, ...]:
-    """The metrics behind a signal, through a `change` too."""
-    if isinstance(signal, Change):
-        return view.spec.signals[signal.change].metrics()
+    """The metrics whose silence is that of a signal; a counter of failures may still wait for its first."""
+    match signal:
+        case Change():
+            return signal_metrics(view, view.spec.signals[signal.change])
+        case Ratio() if not _of_gauges(view, signal):
+            return tuple(name for name in signal.of if name != signal.ratio) or signal.of
+        case Expr():
+            behind = [metric_behind(view.spec, series) for series in series_names(parse(signal.expr))]
+            return tuple(dict.fromkeys(name for name in behind if name))
     return signal.metrics()
 
 
 def _presence(view: View, signal: SignalBase) -> tuple[str, str]:
-    """The job of a signal, and the series that shows that its metric is there."""
+    """The `up` of a signal's job, and the series that shows that its metric is there."""
     name = signal_metrics(view, signal)[0]
     found = view.spec.find_metric(name)
     job, metric = found if found else (view.spec.job, None)
-    return job, _series(view, name, metric)
-
-
-def _series(view: View, name: str, metric: Metric | None) -> str:
-    return selector(view, name, {}, suffix=series_suffix(metric))
+    where = signal.where if isinstance(signal, Value) else {}
+    return f"up{{{','.join(view.job_matchers(job))}}}", selector(view, name, where, suffix=series_suffix(metric))
 
 
 def companions(view: View) -> Iterator[Alerting]:
@@ -201,5 +223,5 @@ def _metric_missing(view: View, name: str, job: str, metric: Metric) -> Alerting
         "action": "Check that the code still emits it: mlspec validate --live tells what else is missing.",
     }
     labels = {**rule_labels(view), names.SEVERITY: "warning", "metric": name}
-    expr = f"{up} == 1 unless on (job, instance) {_series(view, name, metric)}"
+    expr = f"{up} == 1 unless on (job, instance) {selector(view, name, {}, suffix=series_suffix(metric))}"
     return Alerting("MetricMissing", expr, GONE_FOR, 0, labels, annotations)

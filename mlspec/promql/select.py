@@ -47,8 +47,17 @@ class View:
 
 def quoted(text: str) -> str:
     """A PromQL string literal that Grafana does not interpolate either."""
-    literal = json.dumps(text, ensure_ascii=False)
-    return literal.replace("$", r"\x24").replace("[[", r"\x5b[")
+    return shielded(lexable(json.dumps(text, ensure_ascii=False)))
+
+
+def lexable(literal: str) -> str:
+    """A quoted string literal without U+FFFD, which Prometheus takes for a fault of the encoding."""
+    return literal.replace("\ufffd", r"\ufffd")
+
+
+def shielded(literal: str) -> str:
+    """A quoted string literal, written so that Grafana finds no variable in it."""
+    return re.sub(r"\[(?=\[)", r"\\x5b", literal.replace("$", r"\x24"))
 
 
 def matcher(label: str, values: tuple[str, ...]) -> str:

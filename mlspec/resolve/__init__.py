@@ -202,9 +202,9 @@ def _with_edges(spec: Spec, edges: Mapping[str, set[Decimal]]) -> Spec:
 
 
 def _rising(name: str, metric: Metric) -> bool:
-    """Edges that are out of order stay as they are written, for the check to find."""
-    known = [edge for edge in own_edges(name, metric) if edge is not None]
-    return known == sorted(set(known))
+    """Edges out of order, or of another dimension, stay as they are written, for the checks to find."""
+    edges = own_edges(name, metric)
+    return None not in edges and edges == sorted({edge for edge in edges if edge is not None})
 
 
 __all__ = ["DEFAULT_ENVIRONMENT", "Environment", "Position", "Project", "resolve"]

@@ -45,7 +45,8 @@ def environment_findings(env: str, over: Layer, base: Layer) -> list[Finding]:
     """What an environment sets and may not, or sets on something that is not there."""
     findings: list[Finding] = []
     for at in sorted(over.origins, key=lambda path: (len(path), str(path))):
-        if len(at) == 2 and at[0] in _DECLARED_BELOW and at[1] not in base.data.get(str(at[0]), {}):
+        declared = base.data.get(str(at[0]), {}) if len(at) == 2 and at[0] in _DECLARED_BELOW else None
+        if isinstance(declared, dict) and at[1] not in declared:
             findings.append(_of_nothing(env, at, over, base))
     reported: set[At] = {(*at,) for at in over.origins if _is_reported(at, findings, over)}
     for at in sorted(over.origins, key=len):
@@ -98,6 +99,17 @@ def _forbidden(env: str, at: At, over: Layer) -> Finding:
         message,
         over.position(*at, key=True),
         "The code is the same everywhere, so its metrics and the questions about them are too.",
-        "An environment may change ports, hosts, workers, bounds, `for`, windows, severities, notify and stack; "
+        _near(at)
+        or "An environment may change ports, hosts, workers, bounds, `for`, windows, severities, notify and stack; "
         "move this to the document.",
     )
+
+
+def _near(at: At) -> str:
+    """A "did you mean" for a misspelt key."""
+    from difflib import get_close_matches  # only when something is wrong
+
+    depth = len(at) - 1
+    names = {pattern[depth] for pattern in _ALLOWED if len(pattern) > depth and _fits(at[:depth], pattern[:depth])}
+    near = get_close_matches(str(at[-1]), names, n=1, cutoff=0.7)
+    return f"did you mean `{near[0]}`?" if near else ""

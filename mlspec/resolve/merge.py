@@ -46,7 +46,8 @@ class Layer:
     def position(self, *at: str | int, key: bool = False) -> Position:
         """The place of a value, or of its key; of what is around it where it was not written."""
         place = self.origin(at).place
-        return place.key if key or at not in self.origins else place.value
+        lone = bool(at) and at[-1] == 0 and at[:-1] in self.origins  # a single value where a list may stand
+        return place.key if key or (at not in self.origins and not lone) else place.value
 
 
 def overlay(base: Layer, over: Layer) -> tuple[Layer, list[Finding]]:
@@ -117,7 +118,7 @@ def _removes_nothing(key: str, origin: Origin) -> Finding:
         f"`null` removes `{key}`, which nothing below declares",
         origin.place.key,
         "What is removed must be there: else the name is misspelt, or the line is dead.",
-        "Check the name, or remove the line. For an empty mapping write `{}`.",
+        "Check the name; write a value, or remove the line. For an empty mapping write `{}`.",
     )
 
 

@@ -24,19 +24,26 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
+def pack_path(shown: str, beside: Path) -> Path:
+    """Where the file of a pack is, by the name that findings give it."""
+    shipped_file = _FOLDER / Path(shown).name
+    return shipped_file if shown == f"mlspec/packs/{shipped_file.name}" else beside / shown
+
+
 def read_pack(name: str, beside: Path, layer: Layer) -> Document:
     """A pack by its name, or by its path from the spec's folder; raises SpecError."""
     if name in shipped():
         return read_document(_FOLDER / f"{name}.yaml", f"mlspec/packs/{name}.yaml")
-    if name.endswith((".yaml", ".yml")):
+    own_file = name.endswith((".yaml", ".yml"))
+    if own_file and (beside / name).exists():
         return read_document(beside / name, name)
     raise SpecError(
         Finding(
             "unknown-pack",
-            f"there is no pack `{name}`",
+            f"there is no file `{name}` beside the spec" if own_file else f"there is no pack `{name}`",
             layer.position("use", name, key=True),
             "A pack is shipped with mlspec, or is a YAML file of yours.",
-            f"{closest(name, shipped())}; or a path as `./packs/{name}.yaml`",
+            f"{closest(name, shipped())} (or a path from the spec's folder, as `packs/ours.yaml`)",
         )
     )
 
@@ -46,17 +53,41 @@ def pack_layer(name: str, pack: Document, options: PackOptions, spec: Layer) -> 
     data = dict(pack.data)
     prefix = options.prefix or data.pop("prefix", None)
     data.pop("prefix", None)
-    own = _own_names(data)
-    names = {metric: f"{prefix}_{metric}" for metric in data.get("metrics", {})} if prefix else {}
+    labels = _labels(data)
+    own = set(labels).union(*labels.values())
+    names = {metric: f"{prefix}_{metric}" for metric in labels} if prefix else {}
     names |= options.rename
     findings = [_renames_nothing(name, old, own, spec) for old in options.rename if old not in own]
+    findings += _collisions(name, [set(labels), *labels.values()], names, options, spec)
     renamed, places = _renamed(data, pack.places, names)
     return Layer.of(f"pack {name}", renamed, places), findings
 
 
-def _own_names(data: Mapping[str, Any]) -> set[str]:
-    metrics = data.get("metrics", {})
-    return set(metrics) | {label for metric in metrics.values() for label in metric.get("labels", {})}
+def _labels(data: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The pack's metrics with their labels; what is no mapping is left for the shapes to find."""
+    metrics = data.get("metrics")
+    named = {name: metric.get("labels") if isinstance(metric, dict) else None for name, metric in _items(metrics)}
+    return {name: {label for label, _ in _items(labels)} for name, labels in named.items()}
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _collisions(
+    pack: str, groups: list[set[str]], names: Mapping[str, str], options: PackOptions, spec: Layer
+) -> list[Finding]:
+    return [
+        Finding(
+            "rename-collides",
+            f"pack `{pack}` would have two of the name `{new}`",
+            spec.position("use", pack, "rename", old),
+            "Two metrics, or two labels of a metric, cannot have one name.",
+            "Choose another name.",
+        )
+        for old, new in options.rename.items()
+        if any(old in group and new in {names.get(other, other) for other in group - {old}} for group in groups)
+    ]
 
 
 def _renames_nothing(pack: str, old: str, own: Iterable[str], spec: Layer) -> Finding:

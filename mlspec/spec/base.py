@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Shape(BaseModel):
     """A mapping of the language: frozen, and no key beyond the declared ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _reader(read: Callable[[str], T], what: str) -> Callable[[Any], Any]:
@@ -56,6 +56,8 @@ def _boolean(text: str) -> bool:
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected some text, found none")
+    if "\0" in text:
+        raise ValueError("a zero (U+0000) stands in the text: no file or command could hold it")
     return text
 
 
@@ -91,6 +93,10 @@ MetricName = Annotated[
     Text,
     AfterValidator(_matching(_NAME, "metric name: letters, digits and `_`, not starting with a digit")),
 ]
+AlertName = Annotated[
+    Text,
+    AfterValidator(_matching(_NAME, "alert name: letters, digits and `_`, not starting with a digit")),
+]
 LabelName = Annotated[
     Text,
     AfterValidator(
@@ -107,6 +113,9 @@ ImportPath = Annotated[
     ),
 ]
 Port = Annotated[Integer, AfterValidator(lambda n: _within(n, 1, 65535, "port"))]
+
+
+Count = Annotated[Integer, AfterValidator(lambda n: _within(n, 1, 1_000_000_000, "count"))]
 
 
 def _within(number: int, low: int, high: int, what: str) -> int:

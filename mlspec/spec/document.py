@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from mlspec.spec.alert import Alert
-from mlspec.spec.base import Integer, MetricName, Name, PositiveDuration, Shape, Text
+from mlspec.spec.base import AlertName, Integer, MetricName, Name, PositiveDuration, Shape, Text
 from mlspec.spec.dashboard import Dashboard, Panel
 from mlspec.spec.metric import Metric
 from mlspec.spec.notify import Receiver
@@ -64,7 +64,7 @@ class Spec(Shape):
     service: ServiceSection
     metrics: dict[MetricName, Metric] = {}
     signals: dict[Name, Signal] = {}
-    alerts: dict[MetricName, Alert] = {}
+    alerts: dict[AlertName, Alert] = {}
     dashboards: dict[Name, Dashboard] = {}
     drift: Drift | None = None
     model: Model | None = None

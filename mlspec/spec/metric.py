@@ -64,6 +64,8 @@ class Label(Shape):
 
 
 def _label(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f"a label is closed (a list of values) or open (`{{max: 10}}`), found `{value}`")
     return {"values": value} if isinstance(value, list) else value
 
 

@@ -24,7 +24,7 @@ _URL = re.compile(
 
 def _url(text: str) -> str:
     if re.match(r"https?://[^/@]*:[^/@]*@", text):
-        raise ValueError("a password stands in the URL: give it as a secret")
+        raise ValueError("a password stands in the URL: remove it, and give `token: {secret: NAME}`")
     match = _URL.fullmatch(text)
     if not match or not 0 < int(match["port"] or 80) <= 65535:
         raise ValueError(f"`{text}` is no http(s) URL: write one as `https://host:port/path`")

@@ -1,5 +1,6 @@
 """The service that is monitored, and the other jobs that Prometheus scrapes."""
 
+import keyword
 import re
 from typing import Annotated
 
@@ -13,14 +14,14 @@ def _relative_python_file(text: str) -> str:
     parts = text.split("/")
     if not text.endswith(".py") or text.startswith("/") or "\\" in text or any(p in ("", ".", "..") for p in parts):
         raise ValueError(f"`{text}` is no path of a Python file below the project: write one as `app/monitoring.py`")
-    if not all(p.removesuffix(".py").isidentifier() for p in parts):
+    if not all(p.isidentifier() and not keyword.iskeyword(p) for p in (*parts[:-1], parts[-1].removesuffix(".py"))):
         raise ValueError(f"`{text}` could not be imported: folders and file need to be Python names")
     return text
 
 
 def _url_path(text: str) -> str:
     if not text.startswith("/") or any(c.isspace() or c in "?#\\" for c in text):
-        raise ValueError(f"`{text}` is no path of a URL: it begins with `/`")
+        raise ValueError(f"`{text}` is no path of a URL: it begins with `/`, without spaces, `?`, `#` and `\\`")
     return text
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from mlspec.spec.base import (
     Amount,
-    Integer,
+    Count,
     LabelName,
     MetricName,
     Name,
@@ -73,7 +72,7 @@ class SignalBase(Bounded):
     over: PositiveDuration = Field(DEFAULT_WINDOW, description="The window that is looked at.")
     by: Annotated[tuple[LabelName, ...], BeforeValidator(one_or_more)] = Field((), description="Labels that are kept.")
     where: dict[LabelName, Matcher] = Field({}, description="Only series with these label values.")
-    min_events: Integer | None = Field(None, description="Alert only from this many events in the window on.")
+    min_events: Count | None = Field(None, description="Alert only from this many events in the window on.")
 
     def metrics(self) -> tuple[str, ...]:
         """The metrics that are asked about, by name."""
@@ -234,13 +233,9 @@ def kind_of(data: object) -> str | None:
     return None
 
 
-def _tag(data: Any) -> str:
+def _tag(data: Any) -> str | None:
     kind = kind_of(data)
-    if kind is None:
-        raise PydanticCustomError(
-            "signal_kind", "a signal says what it asks: one of {kinds}", {"kinds": ", ".join(KINDS)}
-        )
-    return f"<{kind}>"
+    return f"<{kind}>" if kind else None
 
 
 Signal = Annotated[
@@ -257,5 +252,9 @@ Signal = Annotated[
     | Annotated[Age, Tag("<age>")]
     | Annotated[Change, Tag("<change>")]
     | Annotated[Expr, Tag("<expr>")],
-    Discriminator(_tag),
+    Discriminator(
+        _tag,
+        custom_error_type="signal_kind",
+        custom_error_message=f"a signal says what it asks by one of the keys {', '.join(KINDS)}",
+    ),
 ]

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
 
@@ -83,6 +83,7 @@ _LITERALS: Final[dict[str, tuple[str, Decimal]]] = {
     "/h": ("frequency", 1 / Decimal(3600)),
 }
 
+_DIGITS: Final = Context(prec=20)
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\s\d.][^\s]*)?\s*", re.ASCII)
 _LARGEST = Decimal("1e300")
 
@@ -123,8 +124,13 @@ class Quantity:
             return self.number
         dimension, size = _LITERALS[self.suffix]
         if dimension != unit.dimension:
-            raise UnitError(f"`{self.text}` is a {dimension}, and a {unit.dimension} in {unit.name} is asked for")
+            raise UnitError(f"`{self.text}` is {_a(dimension)}, and {_a(unit.dimension)} is asked for ({unit.name})")
         return self.number * size / unit.size
+
+
+def _a(dimension: str) -> str:
+    said = {"bytes": "size", "number": "plain number", "bytes per time": "rate of bytes"}.get(dimension, dimension)
+    return f"an {said}" if said[0] == "e" else f"a {said}"
 
 
 def unit_of_name(metric: str) -> Unit:
@@ -148,8 +154,8 @@ def per(unit: Unit, time: str) -> Unit:
 
 
 def plain(number: Decimal) -> str:
-    """The shortest plain decimal text of a number: `0.05`, `100`, never `1E+2`, rounded to 15 digits."""
-    rounded = number if number == number.to_integral_value() else +round(number, 15)
+    """The shortest plain decimal text of a number: `0.05`, `100`, never `1E+2`, rounded to 20 digits."""
+    rounded = number if number == number.to_integral_value() else _DIGITS.plus(number)
     text = format(rounded, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

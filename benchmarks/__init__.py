@@ -1,0 +1,1 @@
+"""What mlspec costs, side by side with its peers, in one run, as ratios."""
