@@ -5,6 +5,7 @@ since it was generated is not overwritten: the person is told.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -133,6 +134,23 @@ def write_files(root: Path, project: str, files: Mapping[str, str], manifest: Ma
 
     Where not every environment was rendered, the manifest keeps what it knew of the others.
     """
+    with _alone(root / manifest_path(project)):
+        return _write_all(root, project, files, manifest, whole)
+
+
+@contextlib.contextmanager
+def _alone(manifest: Path) -> Iterator[None]:
+    """One run at a time: a lock on the project's folder, which ends with the process and leaves no file."""
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(manifest.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write_all(root: Path, project: str, files: Mapping[str, str], manifest: Manifest, whole: bool) -> list[str]:
     before, cut_off = read_manifest(root, project), _read(root / _pending_path(project))
     owned = {**before.outputs, **cut_off.outputs}
     kept = {} if whole else {path: h for path, h in before.outputs.items() if path not in manifest.outputs}

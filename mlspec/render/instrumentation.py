@@ -60,6 +60,7 @@ class _MetricView:
     help: str
     labels: tuple[_LabelView, ...]
     buckets: str | None
+    mode: str | None  # how the gauges of several workers become one; None: the least
     probe: str | None
 
 
@@ -106,6 +107,7 @@ def _metric_view(name: str, metric: Metric, variable: str, free: _Names) -> _Met
         help=metric.help,
         labels=_label_views(metric.labels),
         buckets=_buckets(name, metric),
+        mode="livesum" if metric.source and metric.source.event == "http.in_progress" else None,
         probe=_probe(name, metric, variable),
     )
 

@@ -185,6 +185,9 @@ def _main_module(name: str) -> ModuleType | None:
         return None
     if main.__spec__ is not None:
         return main if main.__spec__.name == name else None
-    script = PurePath(getattr(main, "__file__", None) or "").with_suffix("").parts
+    file = getattr(main, "__file__", None)
+    if not file:  # a process that was spawned, such as a worker of uvicorn's
+        return None
+    script = PurePath(file).with_suffix("").parts
     wanted = tuple(name.split("."))
     return main if script[-len(wanted) :] == wanted else None

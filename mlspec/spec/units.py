@@ -83,7 +83,7 @@ _LITERALS: Final[dict[str, tuple[str, Decimal]]] = {
     "/h": ("frequency", 1 / Decimal(3600)),
 }
 
-_DIGITS: Final = Context(prec=20)
+_DIGITS: Final = Context(prec=24)
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\s\d.][^\s]*)?\s*", re.ASCII)
 _LARGEST = Decimal("1e300")
 
@@ -154,7 +154,7 @@ def per(unit: Unit, time: str) -> Unit:
 
 
 def plain(number: Decimal) -> str:
-    """The shortest plain decimal text of a number: `0.05`, `100`, never `1E+2`, rounded to 20 digits."""
+    """The shortest plain decimal text of a number: `0.05`, `100`, never `1E+2`, rounded to 24 digits."""
     rounded = number if number == number.to_integral_value() else _DIGITS.plus(number)
     text = format(rounded, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -74,9 +74,10 @@ def main(port: int, options: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "chatty" in options:
         threading.Thread(target=chatter, daemon=True).start()
-    if "once" in options and Path("was-here").exists():
-        sys.exit("second start refused")
-    Path("was-here").touch()
+    if "once" in options:
+        if Path("was-here").exists():
+            sys.exit("second start refused")
+        Path("was-here").touch()
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 

@@ -14,6 +14,8 @@ from mlspec.stack.guard import CappedLog
 
 from .conftest import QUICK, Stack, server, until
 
+pytestmark = pytest.mark.slow  # real processes, and their time-outs
+
 
 def test_log_keeps_two_files_of_the_cap(tmp_path: Path) -> None:
     log = CappedLog(tmp_path / "a.log", 1000)

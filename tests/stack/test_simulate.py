@@ -16,6 +16,8 @@ from mlspec.stack.simulate import Summary, simulate
 from .conftest import SERVER, free_port, until
 from .conftest import get as fetch
 
+pytestmark = pytest.mark.slow  # real processes, and their time-outs
+
 
 @dataclass(frozen=True)
 class Request:

@@ -17,6 +17,8 @@ from mlspec.stack.rundir import RunDir
 
 from .conftest import QUICK, Stack, free_port, get, is_alive, server, until
 
+pytestmark = pytest.mark.slow  # real processes, and their time-outs
+
 
 def pids(url: str) -> list[int]:
     return [int(pid) for pid in get(url + "pids").split()]
