@@ -104,8 +104,9 @@ def _replaces(at: At, base: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
 
 
 def _forget(origins: dict[At, Origin], at: At) -> None:
-    for path in [path for path in origins if path[: len(at)] == at]:
-        del origins[path]
+    if at in origins:  # what is within has an origin only if this has one
+        for path in [path for path in origins if path[: len(at)] == at]:
+            del origins[path]
 
 
 def _adopt(origins: dict[At, Origin], layer: Layer, at: At) -> None:
