@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -215,13 +215,24 @@ _ENGINE = click.option("--engine", type=click.Choice(["local"]), default="local"
 @_environment("the first")
 @_ENGINE
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `mlspec down` stops it.")
-def up(spec: Path, env: str | None, engine: str, detach: bool) -> int:
-    """Render SPEC and run its stack; of one that runs already, reload what changed."""
+@click.option("--without", metavar="NAME", multiple=True, help="Leave a program out; of one that runs, stop it.")
+def up(spec: Path, env: str | None, engine: str, detach: bool, without: Sequence[str]) -> int:
+    """Render SPEC and run its stack; of one that runs already, reload what changed.
+
+    `--without api` stops the service alone, to see who is told; `mlspec up` again starts it.
+    """
     from mlspec.stack import local
     from mlspec.stack.programs import plan_of
 
     environment, root = _chosen(spec, env)
-    return local.up(plan_of(environment, root), detach=detach, report=_terminal())
+    plan = plan_of(environment, root)
+    names = [program.name for program in plan.programs]
+    if unknown := [name for name in without if name not in names]:
+        raise click.BadParameter(
+            f"there is no program `{unknown[0]}`; there is {', '.join(names)}", param_hint="--without"
+        )
+    kept = tuple(program for program in plan.programs if program.name not in without)
+    return local.up(replace(plan, programs=kept), detach=detach, report=_terminal())
 
 
 @cli.command()

@@ -18,6 +18,8 @@ from mlspec.spec.units import duration, plain
 _RECORDED: Final = (Rate, Share, Ratio, Quantile, Mean, Within, Increase, Change)
 # A computed value is compared with a bound moved by this part of itself: exactly 5% may compute as 0.05000000000000001.
 MARGIN: Final = Decimal("1e-9")
+# The value that an alert tells while nothing is known: that of `up` or ALERTS would read as a measurement.
+_NO_VALUE: Final = "NaN"
 GONE_FOR: Final = 600_000
 DOWN_FOR: Final = 120_000
 
@@ -140,7 +142,7 @@ def _silent(view: View, signal: SignalBase, query: Query) -> str:
     by = _target_labels(query)
     here = up if by == SCRAPED else aggregate(by, up, "max")
     on = f"on ({', '.join(by)})"
-    return f"{on} ({here} unless {on} {series} or absent({up}))"
+    return f"{on} ({here} unless {on} {series} or absent({up})) * {_NO_VALUE}"
 
 
 def _latched(view: View, name: str, signal: SignalBase, query: Query) -> str:
@@ -150,7 +152,7 @@ def _latched(view: View, name: str, signal: SignalBase, query: Query) -> str:
     up, _ = _presence(view, signal)
     by = _target_labels(query)
     kept = aggregate(_labels_of_subject(view, signal, query), firing, "max")
-    return f"({kept} and on ({', '.join(by)}) {aggregate(by, up, 'max')} == 0)"
+    return f"({kept} and on ({', '.join(by)}) {aggregate(by, up, 'max')} == 0) * {_NO_VALUE}"
 
 
 def _target_labels(query: Query) -> tuple[str, ...]:

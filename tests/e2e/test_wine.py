@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -61,25 +62,47 @@ def test_everything_runs_and_the_live_check_is_clean(wine: Wine) -> None:
     wine.ok("validate", "--live", "--require-data")
 
 
-def test_a_stopped_service_is_told_and_its_firing_gauge_alert_stays(wine: Wine, told: Told) -> None:
-    wait_for("the gauge's alert fires", lambda: "HighMemoryUsage" in wine.firing(), 30)
+@contextmanager
+def hung(wine: Wine) -> Iterator[None]:
+    """The service takes connections and never answers."""
     api = psutil.Process(wine.status()["api"]["pid"])
     family = [*api.children(recursive=True), api]
-    stopped = time.time()
     for process in family:
         process.suspend()
     try:
-        bound = SCRAPE + SCRAPE + HOLD + 2 * EVALUATE + GROUP_WAIT + 5
-        wait_for("ApiDown reaches the webhook", lambda: told.of("ApiDown", "firing", stopped), bound)
-        time.sleep(GROUP_INTERVAL)
-        assert {"ApiDown", "HighMemoryUsage"} <= wine.firing()
-        assert told.of("HighMemoryUsage", "resolved", stopped) is None
+        yield
     finally:
         for process in reversed(family):
             process.resume()
-    started = time.time()
+
+
+@contextmanager
+def stopped(wine: Wine) -> Iterator[None]:
+    """The service is stopped on purpose, and started again."""
+    wine.ok("up", "--detach", "--without", "api")
+    try:
+        yield
+    finally:
+        wine.ok("up", "--detach")
+
+
+@pytest.mark.parametrize("without_service", [hung, stopped])
+def test_a_dead_service_is_told_and_its_firing_gauge_alert_stays(
+    wine: Wine, told: Told, without_service: Callable[[Wine], AbstractContextManager[None]]
+) -> None:
+    wait_for("the gauge's alert fires", lambda: "HighMemoryUsage" in wine.firing(), 30)
+    began = time.time()
+    with without_service(wine):
+        bound = SCRAPE + SCRAPE + HOLD + 2 * EVALUATE + GROUP_WAIT + 5
+        wait_for("ApiDown reaches the webhook", lambda: told.of("ApiDown", "firing", began), bound)
+        time.sleep(GROUP_INTERVAL)
+        alerts = {a["labels"]["alertname"]: a for a in wine.prometheus("alerts")["alerts"] if a["state"] == "firing"}
+        assert {"ApiDown", "HighMemoryUsage"} <= set(alerts)
+        assert alerts["HighMemoryUsage"]["annotations"]["value"] == "NaN%", "no measurement is known"
+        assert told.of("HighMemoryUsage", "resolved", began) is None
+        ended = time.time()
     bound = GROUP_INTERVAL + SCRAPE + 2 * EVALUATE + 2
-    wait_for("ApiDown is told to be resolved", lambda: told.of("ApiDown", "resolved", started), bound)
+    wait_for("ApiDown is told to be resolved", lambda: told.of("ApiDown", "resolved", ended), bound)
     assert "HighMemoryUsage" in wine.firing()
 
 
