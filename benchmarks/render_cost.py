@@ -17,8 +17,8 @@ def main() -> bool:
     """Print the table; whether the target holds."""
     floor = [sys.executable, "-c", "import pydantic, yaml, jinja2, click"]
     with tempfile.TemporaryDirectory() as output:
-        render = [sys.executable, "-m", "mlspec.cli", "render", str(SPEC), "--output", output]
-        validate = [sys.executable, "-m", "mlspec.cli", "validate", str(SPEC), "--output", output]
+        render = [sys.executable, "-m", "mlspec", "render", str(SPEC), "--output", output]
+        validate = [sys.executable, "-m", "mlspec", "validate", str(SPEC), "--output", output]
         _cpu(render), _cpu(validate), _cpu(floor)
         rows = [(_cpu(render), _cpu(validate), _cpu(floor)) for _ in range(ROUNDS)]
     ratio = median(r / f for r, _, f in rows)

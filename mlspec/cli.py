@@ -3,6 +3,7 @@
 Exit codes: 0 clean, 1 findings, 2 could not run.
 """
 
+import gc
 import json
 import os
 import sys
@@ -180,6 +181,7 @@ def _chosen(spec: Path, env: str | None) -> tuple[Environment, Path]:
     _print_findings(outcome)
     if outcome.project is None or outcome.failed:
         raise SystemExit(FINDINGS)
+    gc.enable()  # from here on, it may be long
     return _named(outcome.project, env), root
 
 
@@ -189,6 +191,7 @@ def _read(spec: Path, env: str | None) -> tuple[Environment, Path]:
     if outcome.project is None:
         _print_findings(outcome)
         raise SystemExit(FINDINGS)
+    gc.enable()
     return _named(outcome.project, env), pipeline.root_of(spec)
 
 
@@ -358,7 +361,3 @@ def simulate(
             raise click.ClickException(str(error)) from error
     click.echo("\n".join(summary.lines()))
     return CLEAN
-
-
-if __name__ == "__main__":
-    main()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from mlspec import names
@@ -45,6 +46,7 @@ class View:
         return "$__range" if self.panel and not fixed else duration(over)
 
 
+@cache
 def quoted(text: str) -> str:
     """A PromQL string literal that Grafana does not interpolate either."""
     return shielded(lexable(json.dumps(text, ensure_ascii=False)))

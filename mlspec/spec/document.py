@@ -95,10 +95,10 @@ class Spec(Shape):
 
     def find_metric(self, name: str) -> tuple[str, Metric] | None:
         """The job that exposes a metric, and the metric; None when nothing declares it."""
-        for job, metrics in self.job_metrics().items():
-            if name in metrics:
-                return job, metrics[name]
-        return None
+        if name in self.metrics:
+            return self.job, self.metrics[name]
+        found = ((job, target.metrics[name]) for job, target in self.targets.items() if name in target.metrics)
+        return next(found, None)
 
     def addresses(self, job: str) -> tuple[str, str] | None:
         """Where a job answers, on this machine and within the compose network; None for a part that does not run."""

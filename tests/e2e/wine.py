@@ -38,7 +38,7 @@ class Wine:
         """Run a command of mlspec on the spec, from the project's root."""
         command, *rest = arguments
         return subprocess.run(
-            [sys.executable, "-m", "mlspec.cli", command, "projects/wine.yaml", *rest],
+            [sys.executable, "-m", "mlspec", command, "projects/wine.yaml", *rest],
             cwd=self.root,
             env={**os.environ, "MLSPEC_STATE": str(self.root / "state")},
             capture_output=True,
