@@ -162,7 +162,8 @@ def _write_all(root: Path, project: str, files: Mapping[str, str], manifest: Man
     said = {path: cut_off.outputs.get(path, "").split() for path in manifest.outputs}
     pending = {path: " ".join(dict.fromkeys([*said[path], h])) for path, h in manifest.outputs.items()}
     _write(root / _pending_path(project), Manifest(manifest.inputs, {**owned, **pending}).text())
-    changed = [path for path, text in files.items() if _write(root / path, text)]
+    replaced = set(_replace_all({root / path: text for path, text in files.items()}))
+    changed = [path for path in files if root / path in replaced]
     changed += [path for path in leftover if _remove(root, path)]
     if _write(root / manifest_path(project), after.text()):
         changed.append(manifest_path(project))
@@ -182,17 +183,36 @@ def _on_disk(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> bool:
-    data = text.encode("utf-8")
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
+    return bool(_replace_all({path: text}))
+
+
+def _replace_all(texts: Mapping[Path, str]) -> list[Path]:
+    """Replace the files that differ, each at once: all are written beside their places first, and lie on disk."""
+    staged = {path: _stage(path, text.encode()) for path, text in texts.items() if _bytes(path) != text.encode()}
+    for temporary in staged.values():
+        file = os.open(temporary, os.O_RDONLY)
+        os.fsync(file)
+        os.close(file)
+    for path, temporary in staged.items():
+        temporary.replace(path)
+    return list(staged)
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _stage(path: Path, data: bytes) -> Path:
     temporary = path.with_name(path.name + _TEMPORARY)  # one name: what a killed run leaves, the next one replaces
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return True
+    try:
+        temporary.write_bytes(data)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+    return temporary
 
 
 def _remove(root: Path, path: str) -> bool:
