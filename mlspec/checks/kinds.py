@@ -130,3 +130,16 @@ def picture_of_other_kind(environment: Environment) -> Iterator[Problem]:
         if fitting and signal.kind not in fitting:
             message = f"`{panel.signal}` is a {signal.kind} and is shown as {panel.type}"
             yield Problem((*at, panel.type), message, on_key=True)
+
+
+def min_events_without_events(environment: Environment) -> Iterator[Problem]:
+    """A signal asks for a least number of events, and counts none.
+
+    Why: The guard would silently have no effect.
+    Instead: Remove `min_events`; it guards rates, shares, ratios of counters, means, quantiles, `within` and increases.
+    """
+    for name, signal in environment.spec.signals.items():
+        if signal.min_events is not None and signal.kind in ("value", "age", "expr", "up", "distribution"):
+            yield Problem(
+                ("signals", name, "min_events"), f"`{name}` is a {signal.kind} and has `min_events`", on_key=True
+            )

@@ -13,8 +13,11 @@ from mlspec.templating import template_text
 
 
 def for_environment(project: Project, environment: Environment) -> dict[str, str]:
-    """One page, in the order of the spec."""
-    spec = environment.spec
+    """One page."""
+    spec, layer = environment.spec, environment.layer
+    # The project's own first: what the packs bring is the same everywhere.
+    own_signals = sorted(spec.signals, key=lambda name: layer.origin(("signals", name)).is_pack)
+    own_alerts = sorted(spec.alerts, key=lambda name: layer.origin(("alerts", name)).is_pack)
     view = View(spec, environment.name, panel=False)
     text = template_text(
         "docs/catalog.md.j2",
@@ -22,8 +25,8 @@ def for_environment(project: Project, environment: Environment) -> dict[str, str
         spec=spec,
         env=environment.name,
         jobs=[(job, [_metric(name, m) for name, m in metrics.items()]) for job, metrics in spec.job_metrics().items()],
-        signals=[_signal(view, name, signal) for name, signal in spec.signals.items()],
-        alerts=[_alert(view, name) for name in spec.alerts],
+        signals=[_signal(view, name, spec.signals[name]) for name in own_signals],
+        alerts=[_alert(view, name) for name in own_alerts],
         dashboards=[_dashboard(spec, name) for name in spec.dashboards],
     )
     return {"docs/catalog.md": text}
