@@ -105,3 +105,22 @@ def window_shorter_than_scrapes(environment: Environment) -> Iterator[Problem]:
             at = ("signals", name, "over")
             message = f"signal `{name}` looks at {duration(signal.over)}, and two scrapes take {duration(shortest)}"
             yield Problem(at, message)
+
+
+def not_rendered_yet(environment: Environment) -> Iterator[Problem]:
+    """A part of the language that is read and checked, and from which nothing is made yet.
+
+    Why: What is declared and not made should not be relied on.
+    Instead: Leave it for a later version of mlspec, or remove it.
+    Severity: warning
+    """
+    spec = environment.spec
+    parts = {
+        ("drift",): spec.drift,
+        ("model",): spec.model,
+        ("stack", "mlflow"): spec.stack.mlflow,
+        ("stack", "include"): spec.stack.include,
+    }
+    for at, part in parts.items():
+        if part is not None:
+            yield Problem(at, f"`{'.'.join(at)}` is accepted, and nothing is made from it yet", on_key=True)

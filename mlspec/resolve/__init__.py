@@ -10,7 +10,7 @@ from mlspec.diagnostic import Finding, Position, SpecError, has_errors, in_order
 from mlspec.load import Document, Place
 from mlspec.resolve.environments import environment_findings
 from mlspec.resolve.merge import Layer, overlay
-from mlspec.resolve.packs import IMPLICIT, pack_layer, read_pack
+from mlspec.resolve.packs import IMPLICIT, PLANNED, pack_layer, read_pack
 from mlspec.resolve.shapes import shaped
 from mlspec.spec.document import Spec
 from mlspec.spec.meaning import edges_in_unit, own_edges
@@ -89,10 +89,11 @@ def _with_packs(whole: Layer, own: Layer, folder: Path) -> tuple[Layer, dict[str
     removed = {name for name, options in wanted.items() if options is None} if isinstance(wanted, dict) else set()
     kept = {name: o for name, o in wanted.items() if o is not None} if isinstance(wanted, dict) else wanted
     use = shaped(Use, {"use": kept}, whole).use
-    names = [*(name for name in IMPLICIT if name not in use and name not in removed), *use]
+    implied = [name for name in IMPLICIT if name not in use and name not in removed]
+    names = [*implied, *(name for name in use if name not in PLANNED)]
     base = Layer("packs", {}, {(): own.origins[()]})
     inputs: dict[str, str] = {}
-    findings: list[Finding] = []
+    findings = [_planned(name, whole) for name in use if name in PLANNED]
     for name in names:
         pack = read_pack(name, folder, whole)
         inputs[pack.file] = pack.text
@@ -101,6 +102,17 @@ def _with_packs(whole: Layer, own: Layer, folder: Path) -> tuple[Layer, dict[str
         base, more_still = overlay(base, layer)
         findings += more + more_still
     return base, inputs, findings
+
+
+def _planned(name: str, whole: Layer) -> Finding:
+    return Finding(
+        "not-rendered-yet",
+        f"pack `{name}` is accepted, and nothing is made from it yet",
+        whole.position("use", name, key=True),
+        "What is declared and not made should not be relied on.",
+        "Leave it for a later version of mlspec, or remove it.",
+        "warning",
+    )
 
 
 def _environment_names(whole: Layer) -> list[str]:

@@ -12,6 +12,7 @@ from mlspec.spec.pack import PackOptions
 
 _FOLDER: Final = Path(__file__).parent.parent / "packs"
 IMPLICIT: Final = ("self",)
+PLANNED: Final = ("drift",)  # part of the language, not shipped yet
 
 # Keys whose values are metric or label names.
 _NAME_KEYS: Final = frozenset(
