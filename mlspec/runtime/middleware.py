@@ -76,9 +76,16 @@ class Middleware:
             if kind == BODY:
                 if not message.get("more_body") and status != COUNTED:
                     seconds = clock() - began
-                    # What `_record` does, for the common case.
-                    queue = queues.get((id(scope.get("route")), scope["method"], status))
-                    if queue is None or "fastapi" in scope or len(queue) >= MOST_WAITING:
+                    # What `_record` and `routed` do, for the common case.
+                    try:
+                        thing = scope.get("route")
+                        if "fastapi" in scope:
+                            context = scope["fastapi"]["effective_route_context"]
+                            thing = context if context.original_route is thing else thing
+                        queue = queues.get((id(thing), scope["method"], status))
+                    except Exception:
+                        queue = None
+                    if queue is None or len(queue) >= MOST_WAITING:
                         self._record(scope, status, seconds)
                     else:
                         queue.append(seconds)
