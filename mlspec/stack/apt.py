@@ -16,7 +16,6 @@ from typing import Final
 
 from mlspec.stack.report import StackError
 
-DEFAULT_MIRROR: Final = "http://deb.debian.org/debian"
 LISTS_ARE_FRESH_SECONDS: Final = 24 * 3600
 COMMAND_SECONDS: Final = 240
 PAGE_PARTS: Final = ("libjs-", "fonts-")
@@ -171,7 +170,13 @@ def _mirror() -> str:
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)", "Created-By: Packages"]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return DEFAULT_MIRROR
-    uris = [line.split()[0] for line in listed.splitlines() if line.endswith(" Debian") and "security" not in line]
-    return uris[0] if uris else DEFAULT_MIRROR
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StackError(f"apt-get: {error}") from None
+    known = [(line.split()[0], line.endswith(" Debian")) for line in listed.splitlines() if "security" not in line]
+    # Before the first `apt-get update` no origin is known, and the address has to tell.
+    found = [uri for uri, says_so in known if says_so] or [
+        uri for uri, _ in known if uri.rstrip("/").endswith("/debian")
+    ]
+    if not found:
+        raise StackError("apt knows no Debian mirror on this system")
+    return found[0]
