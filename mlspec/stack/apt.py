@@ -5,6 +5,7 @@ downloads, with the system's keys.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -172,11 +173,15 @@ def _mirror() -> str:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StackError(f"apt-get: {error}") from None
-    known = [(line.split()[0], line.endswith(" Debian")) for line in listed.splitlines() if "security" not in line]
-    # Before the first `apt-get update` no origin is known, and the address has to tell.
-    found = [uri for uri, says_so in known if says_so] or [
-        uri for uri, _ in known if uri.rstrip("/").endswith("/debian")
-    ]
+    told = [line.split()[0] for line in listed.splitlines() if line.endswith(" Debian") and "security" not in line]
+    found = told or _written_mirrors()  # before the first `apt-get update`, apt tells nothing
     if not found:
         raise StackError("apt knows no Debian mirror on this system")
     return found[0]
+
+
+def _written_mirrors() -> list[str]:
+    """The addresses that end in `/debian` in the system's list of sources."""
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    texts = [path.read_text(errors="replace") for path in files if path.is_file() and os.access(path, os.R_OK)]
+    return re.findall(r"https?://[^\s#]+/debian/?(?=\s)", "\n".join(texts))
