@@ -1,10 +1,12 @@
 """PromQL of the user's own."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from mlspec.diagnostic import Problem, closest
 from mlspec.promql import BUILT_IN, ExprError, find_series, parse, series_names
 from mlspec.resolve import Environment
+from mlspec.spec.document import Spec
 from mlspec.spec.signal import Expr
 
 
@@ -30,18 +32,10 @@ def unknown_series(environment: Environment) -> Iterator[Problem]:
     """
     spec = environment.spec
     known = [name for metrics in spec.job_metrics().values() for name in metrics]
-    for name, signal in spec.signals.items():
-        if isinstance(signal, Expr):
-            try:
-                asked = series_names(parse(signal.expr))
-            except ExprError:
-                continue
-            for series in asked:
-                if series not in BUILT_IN and find_series(spec, series) is None:
-                    at = ("signals", name, "expr")
-                    yield Problem(
-                        at, f"signal `{name}` asks for `{series}`, which nothing declares", closest(series, known)
-                    )
+    for name, series in _asked(spec):
+        if series not in BUILT_IN and find_series(spec, series) is None:
+            message = f"signal `{name}` asks for `{series}`, which nothing declares"
+            yield Problem(("signals", name, "expr"), message, closest(series, known))
 
 
 def histogram_base_name(environment: Environment) -> Iterator[Problem]:
@@ -51,13 +45,15 @@ def histogram_base_name(environment: Environment) -> Iterator[Problem]:
     Instead: Use a `quantile`, `mean` or `within` signal, or one of the three series.
     """
     spec = environment.spec
+    for name, series in _asked(spec):
+        found = spec.find_metric(series)
+        if found and found[1].type == "histogram":
+            yield Problem(("signals", name, "expr"), f"`{series}` is a histogram, and no series has that name")
+
+
+def _asked(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Each series that an expression asks for, with its signal; what is no PromQL has a finding of its own."""
     for name, signal in spec.signals.items():
         if isinstance(signal, Expr):
-            try:
-                asked = series_names(parse(signal.expr))
-            except ExprError:
-                continue
-            for series in asked:
-                found = spec.find_metric(series)
-                if found and found[1].type == "histogram":
-                    yield Problem(("signals", name, "expr"), f"`{series}` is a histogram, and no series has that name")
+            with suppress(ExprError):
+                yield from ((name, series) for series in series_names(parse(signal.expr)))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from mlspec.diagnostic import Finding, Position, SpecError, has_errors, in_order
+from mlspec.diagnostic import Finding, SpecError, has_errors, in_order
 from mlspec.load import Document, Place
 from mlspec.resolve.environments import environment_findings
 from mlspec.resolve.merge import Layer, overlay
@@ -217,6 +217,3 @@ def _rising(name: str, metric: Metric) -> bool:
     """Edges out of order, or of another dimension, stay as they are written, for the checks to find."""
     edges = own_edges(name, metric)
     return None not in edges and edges == sorted({edge for edge in edges if edge is not None})
-
-
-__all__ = ["DEFAULT_ENVIRONMENT", "Environment", "Position", "Project", "resolve"]
